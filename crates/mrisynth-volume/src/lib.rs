@@ -1,0 +1,29 @@
+//! 3-D brain MRI with its geometry: read, regrid and write without losing where a voxel lies.
+//!
+//! - [`Image`] is a file in memory, as stored: datatype, scaling, frames.
+//! - [`Volume`] is intensities with a [`Geometry`], [`LabelMap`] labels with one.
+//! - A [`Geometry`] is a shape and an [`Affine`] from voxel indices to RAS+ millimetres. New grids
+//!   are derived from it without touching a voxel.
+//! - A `Regrid` moves voxels from one grid to another, and back.
+//!
+//! World millimetres are RAS+. Voxels keep their stored order (x, y, z), x fastest in memory, until
+//! somebody reorients them.
+
+mod affine;
+mod orientation;
+
+mod geometry;
+
+mod datatype;
+mod image;
+mod volume;
+
+mod error;
+
+pub use affine::{Affine, AffineFault};
+pub use datatype::{Datatype, Sample};
+pub use error::{Error, FileFault, Result};
+pub use geometry::{Geometry, MAX_DERIVED_VOXELS, VoxelBox};
+pub use image::{HeaderNotes, Image, Scaling, StoredVoxels, Warning};
+pub use orientation::{Direction, Orientation};
+pub use volume::{LabelMap, Volume};
