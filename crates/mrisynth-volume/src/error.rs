@@ -42,6 +42,26 @@ pub enum Error {
         /// Its domain.
         expected: String,
     },
+    /// No finite voxel is left to compute from.
+    #[error("{what} holds no finite voxel")]
+    NoVoxels {
+        /// Which voxels were looked at.
+        what: &'static str,
+    },
+    /// All voxels have one value where a spread is needed.
+    #[error("{what} is constant at {value}, so its standard deviation is 0")]
+    Constant {
+        /// Which voxels were looked at.
+        what: &'static str,
+        /// Their common value.
+        value: f64,
+    },
+    /// A label map holds labels that a table was expected to list.
+    #[error("labels {:?} are not in the table (label: voxels)", counts)]
+    UnlistedLabels {
+        /// Those labels, each with its number of voxels.
+        counts: std::collections::BTreeMap<i32, u64>,
+    },
     /// There is not enough memory for a grid of this size.
     #[error("no memory for {bytes} bytes of {what}")]
     OutOfMemory {

@@ -18,6 +18,13 @@ mod datatype;
 mod image;
 mod volume;
 
+mod bounding_box;
+mod intensity;
+mod label_map;
+mod statistics;
+
+pub mod freesurfer;
+
 mod error;
 
 pub use affine::{Affine, AffineFault};
@@ -25,5 +32,11 @@ pub use datatype::{Datatype, Sample};
 pub use error::{Error, FileFault, Result};
 pub use geometry::{Geometry, MAX_DERIVED_VOXELS, VoxelBox};
 pub use image::{HeaderNotes, Image, Scaling, StoredVoxels, Warning};
+pub use intensity::{
+    IntensityMap, LinearMap, OutsideMask, PercentileRescale, Rescale, SliceMinMax, VoxelSelection,
+    ZScore,
+};
+pub use label_map::{Component, Components, Connectivity, Unlisted};
 pub use orientation::{Direction, Orientation};
+pub use statistics::Statistics;
 pub use volume::{LabelMap, Volume};

@@ -129,6 +129,31 @@ impl<T> Volume<T> {
         Volume { geometry: self.geometry, voxels: self.voxels.iter().map(value).collect() }
     }
 
+    /// Other voxels on the same grid; their number was taken from this one's.
+    pub(crate) fn with_voxels<U>(&self, voxels: Vec<U>) -> Volume<U> {
+        debug_assert_eq!(voxels.len(), self.voxels.len());
+        Volume { geometry: self.geometry, voxels }
+    }
+
+    /// Refuses another grid than this volume's, under the name of the argument that lies on it.
+    pub(crate) fn check_same_grid(&self, field: &'static str, other: &Geometry) -> Result<()> {
+        /// Affines stored as `f32`, or as quaternions, differ by less.
+        const TOLERANCE_MM: f64 = 0.01;
+        let own = self.geometry();
+        if own.shape() != other.shape() {
+            let (expected, found) = (own.shape().to_vec(), other.shape().to_vec());
+            return Err(Error::Shape { what: field, expected, found });
+        }
+        if own.matches(other, TOLERANCE_MM) {
+            return Ok(());
+        }
+        Err(Error::Argument {
+            field,
+            found: format!("on another grid, with the affine {:?}", other.voxel_to_world().rows()),
+            expected: format!("the volume's affine {:?}", own.voxel_to_world().rows()),
+        })
+    }
+
     /// The same voxels said to lie elsewhere, as after a registration.
     ///
     /// # Errors
