@@ -18,11 +18,14 @@ mod datatype;
 mod image;
 mod volume;
 
+mod file;
+
 mod error;
 
 pub use affine::{Affine, AffineFault};
 pub use datatype::{Datatype, Sample};
 pub use error::{Error, FileFault, Result};
+pub use file::{FileFormat, WriteOptions};
 pub use geometry::{Geometry, MAX_DERIVED_VOXELS, VoxelBox};
 pub use image::{HeaderNotes, Image, Scaling, StoredVoxels, Warning};
 pub use orientation::{Direction, Orientation};
