@@ -24,12 +24,14 @@ mod label_map;
 mod statistics;
 
 pub mod freesurfer;
+mod file;
 
 mod error;
 
 pub use affine::{Affine, AffineFault};
 pub use datatype::{Datatype, Sample};
 pub use error::{Error, FileFault, Result};
+pub use file::{FileFormat, WriteOptions};
 pub use geometry::{Geometry, MAX_DERIVED_VOXELS, VoxelBox};
 pub use image::{HeaderNotes, Image, Scaling, StoredVoxels, Warning};
 pub use intensity::{
