@@ -4,7 +4,7 @@
 //! - [`Volume`] is intensities with a [`Geometry`], [`LabelMap`] labels with one.
 //! - A [`Geometry`] is a shape and an [`Affine`] from voxel indices to RAS+ millimetres. New grids
 //!   are derived from it without touching a voxel.
-//! - A `Regrid` moves voxels from one grid to another, and back.
+//! - A [`Regrid`] moves voxels from one grid to another, and back.
 //!
 //! World millimetres are RAS+. Voxels keep their stored order (x, y, z), x fastest in memory, until
 //! somebody reorients them.
@@ -18,6 +18,8 @@ mod datatype;
 mod image;
 mod volume;
 
+mod regrid;
+
 mod error;
 
 pub use affine::{Affine, AffineFault};
@@ -26,4 +28,5 @@ pub use error::{Error, FileFault, Result};
 pub use geometry::{Geometry, MAX_DERIVED_VOXELS, VoxelBox};
 pub use image::{HeaderNotes, Image, Scaling, StoredVoxels, Warning};
 pub use orientation::{Direction, Orientation};
+pub use regrid::{Interpolation, LabelInterpolation, LabelResampling, Regrid, Resampling};
 pub use volume::{LabelMap, Volume};
