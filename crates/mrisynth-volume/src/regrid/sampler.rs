@@ -15,7 +15,7 @@ use crate::geometry::Geometry;
 pub(super) struct Sampler {
     source_shape: Shape,
     target_shape: Shape,
-    map: VoxelMap,
+    pub(super) map: VoxelMap,
     /// The blur before shrinking along each source axis, in source voxels.
     blur: [f64; 3],
 }
