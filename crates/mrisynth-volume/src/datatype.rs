@@ -115,7 +115,7 @@ pub trait Sample:
 
 mod sealed {
     /// Closes [`Sample`](super::Sample) to other crates.
-    pub trait Sealed {}
+    pub trait Sealed: bytemuck::Zeroable {}
 }
 
 macro_rules! samples {

@@ -4,7 +4,7 @@
 //! - [`Volume`] is intensities with a [`Geometry`], [`LabelMap`] labels with one.
 //! - A [`Geometry`] is a shape and an [`Affine`] from voxel indices to RAS+ millimetres. New grids
 //!   are derived from it without touching a voxel.
-//! - A `Regrid` moves voxels from one grid to another, and back.
+//! - A [`Regrid`] moves voxels from one grid to another, and back.
 //!
 //! World millimetres are RAS+. Voxels keep their stored order (x, y, z), x fastest in memory, until
 //! somebody reorients them.
@@ -25,6 +25,7 @@ mod statistics;
 
 pub mod freesurfer;
 mod file;
+mod regrid;
 
 mod error;
 
@@ -41,4 +42,5 @@ pub use intensity::{
 pub use label_map::{Component, Components, Connectivity, Unlisted};
 pub use orientation::{Direction, Orientation};
 pub use statistics::Statistics;
+pub use regrid::{Interpolation, LabelInterpolation, LabelResampling, Regrid, Resampling};
 pub use volume::{LabelMap, Volume};

@@ -1,0 +1,89 @@
+//! Resampling of stored images: all frames, keeping the stored bits where voxels are copied.
+
+use super::resampling::Resampling;
+use super::sampler::{Sampler, zeroed};
+use crate::datatype::Sample;
+use crate::error::{Error, Result};
+use crate::geometry::Geometry;
+use crate::image::{Image, Scaling, StoredVoxels, with_stored};
+
+/// What the buffers are called when there is no memory for them.
+const WHAT: &str = "a resampled image";
+
+/// All frames of an image on the target grid of the sampler.
+pub(super) fn resample(
+    sampler: &Sampler,
+    image: &Image,
+    target: Geometry,
+    resampling: &Resampling,
+) -> Result<Image> {
+    let (scaling, stored) = if sampler.copies(resampling) {
+        let outside =
+            (f64::from(resampling.outside) - image.scaling().inter) / image.scaling().slope;
+        let copied = with_stored!(image.stored(), voxels => {
+            copied(sampler, image, voxels, outside, target)?
+        });
+        (image.scaling(), copied)
+    } else {
+        (Scaling::IDENTITY, interpolated(sampler, image, target, resampling)?)
+    };
+    let resampled = Image::new(target, image.n_frames(), stored, scaling)?;
+    Ok(resampled.with_notes(image.notes().clone()).with_warnings(image.warnings().to_vec()))
+}
+
+fn copied<T: Stored>(
+    sampler: &Sampler,
+    image: &Image,
+    voxels: &[T],
+    outside: f64,
+    target: Geometry,
+) -> Result<StoredVoxels> {
+    let mut out = zeroed(n_target_voxels(image, target)?, WHAT)?;
+    let frames = voxels.chunks_exact(image.geometry().n_voxels());
+    for (frame, out) in frames.zip(out.chunks_exact_mut(target.n_voxels())) {
+        sampler.nearest(frame, T::nearest_to(outside), out);
+    }
+    Ok(T::into_stored(out))
+}
+
+fn interpolated(
+    sampler: &Sampler,
+    image: &Image,
+    target: Geometry,
+    resampling: &Resampling,
+) -> Result<StoredVoxels> {
+    let mut out = zeroed(n_target_voxels(image, target)?, WHAT)?;
+    for (frame, out) in out.chunks_exact_mut(target.n_voxels()).enumerate() {
+        sampler.intensities(image.volume(frame)?.voxels(), resampling, out)?;
+    }
+    Ok(StoredVoxels::F32(out))
+}
+
+fn n_target_voxels(image: &Image, target: Geometry) -> Result<usize> {
+    let n = target.n_voxels().checked_mul(image.n_frames());
+    n.ok_or(Error::OutOfMemory { what: WHAT, bytes: u64::MAX })
+}
+
+/// What the ten datatypes need beyond their values to be copied from image to image.
+trait Stored: Sample {
+    /// The stored value nearest to a number; 0 for NaN in integers.
+    fn nearest_to(value: f64) -> Self;
+    fn into_stored(voxels: Vec<Self>) -> StoredVoxels;
+}
+
+macro_rules! stored {
+    ($rounded:expr; $($rust:ident $variant:ident),*) => {$(
+        impl Stored for $rust {
+            fn nearest_to(value: f64) -> Self {
+                let rounded: fn(f64) -> f64 = $rounded;
+                rounded(value) as $rust // saturates
+            }
+
+            fn into_stored(voxels: Vec<Self>) -> StoredVoxels {
+                StoredVoxels::$variant(voxels)
+            }
+        }
+    )*};
+}
+stored!(f64::round; u8 U8, i8 I8, u16 U16, i16 I16, u32 U32, i32 I32, u64 U64, i64 I64);
+stored!(std::convert::identity; f32 F32, f64 F64);
