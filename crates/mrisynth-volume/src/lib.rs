@@ -17,13 +17,18 @@ mod geometry;
 mod datatype;
 mod image;
 mod volume;
+mod voxel_value;
+
+mod file;
 
 mod error;
 
 pub use affine::{Affine, AffineFault};
 pub use datatype::{Datatype, Sample};
 pub use error::{Error, FileFault, Result};
+pub use file::ReadOptions;
 pub use geometry::{Geometry, MAX_DERIVED_VOXELS, VoxelBox};
 pub use image::{HeaderNotes, Image, Scaling, StoredVoxels, Warning};
 pub use orientation::{Direction, Orientation};
 pub use volume::{LabelMap, Volume};
+pub use voxel_value::VoxelValue;
