@@ -87,8 +87,8 @@ fn datatype(code: i32) -> Result<Datatype, FileFault> {
 /// From voxel sizes, the directions of the three axes and the position of voxel `shape / 2`.
 ///
 /// # Source
-/// nibabel's `MGHHeader.get_affine`, whose `f32` product of direction and size we repeat. Without
-/// `goodRASFlag` the axes are those of a coronal scan as FreeSurfer reads it, left, inferior,
+/// nibabel's `MGHHeader.get_affine`, whose rounding we repeat: the product of direction and size,
+/// and the position of voxel (0, 0, 0), are `f32`. Without `goodRASFlag` the axes are those of a coronal scan as FreeSurfer reads it, left, inferior,
 /// anterior; nibabel has them left, superior, posterior.
 fn voxel_to_world(
     head: &[u8],
@@ -111,8 +111,10 @@ fn voxel_to_world(
         });
     }
     let half = [0, 1, 2].map(|a| shape[a] as f64 / 2.0);
-    let corner =
-        [0, 1, 2].map(|r| centre[r] - (0..3).map(|a| columns[a][r] * half[a]).sum::<f64>());
+    let corner = [0, 1, 2].map(|r| {
+        let to_centre: f64 = (0..3).map(|a| columns[a][r] * half[a]).sum();
+        f64::from((centre[r] - to_centre) as f32)
+    });
     Affine::from_columns(columns, corner).map_err(|fault| FileFault::Affine { field: "Mdc", fault })
 }
 

@@ -14,4 +14,7 @@ mod pair;
 mod read;
 mod source;
 
+#[cfg(test)]
+mod tests;
+
 pub use read::ReadOptions;

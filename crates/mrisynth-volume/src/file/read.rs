@@ -221,7 +221,17 @@ impl<'a> Opened<'a> {
         options: &ReadOptions,
     ) -> Result<(Vec<C::Voxel>, Vec<Warning>)> {
         let header = self.header;
-        let fault = |fault| Error::file(&self.voxel_name, fault);
+        let fault = |fault| match fault {
+            // Which of the two files is wrong cannot be known.
+            FileFault::Truncated { expected, found, .. }
+                if header.voxels_in == VoxelsIn::OtherFile =>
+            {
+                let found = format!("it holds {found} bytes, the header asks for {expected}");
+                let other = self.header_name.clone();
+                Error::file(&self.voxel_name, FileFault::Pair { other, found })
+            }
+            fault => Error::file(&self.voxel_name, fault),
+        };
         let span = Span { offset: header.voxel_offset, length: header.voxel_bytes };
         self.voxels.check_holds(span).map_err(fault)?;
         let n_voxels = header.voxel_bytes / size_of::<S>() as u64;
