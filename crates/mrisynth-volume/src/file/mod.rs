@@ -9,6 +9,7 @@ mod image_header;
 mod inflate;
 mod mgh;
 mod nifti_affine;
+mod nifti_fields;
 mod nifti_header;
 mod pair;
 mod read;

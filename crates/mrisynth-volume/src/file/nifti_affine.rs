@@ -1,6 +1,6 @@
 //! The affine of a NIfTI header: sform, else qform, else spacing, as nibabel chooses.
 
-use super::nifti_header::NiftiFields;
+use super::nifti_fields::NiftiFields;
 use crate::affine::Affine;
 use crate::error::FileFault;
 use crate::image::Warning;
