@@ -74,7 +74,8 @@ fn lines_without_tests(text: &str) -> usize {
 }
 
 fn length_complaint(path: &str, text: &str) -> Option<String> {
-    let is_test = path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("tests.rs");
+    let is_test =
+        path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("tests.rs");
     let limit = if path.starts_with("examples/") { MAX_EXAMPLE_LINES } else { MAX_LINES };
     let lines = lines_without_tests(text);
     (!is_test && lines > limit).then(|| format!("{path}: {lines} lines, the limit is {limit}"))
@@ -160,7 +161,8 @@ fn package_complaints(path: &str, manifest: &toml::Table) -> Vec<String> {
         complaints.push(format!("{path}: has no lints"));
     }
     for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
-        for (name, spec) in manifest.get(kind).and_then(toml::Value::as_table).into_iter().flatten() {
+        for (name, spec) in manifest.get(kind).and_then(toml::Value::as_table).into_iter().flatten()
+        {
             if spec.get("workspace").is_none() {
                 complaints.push(format!("{path}: {name} has a version of its own"));
             }
@@ -171,7 +173,9 @@ fn package_complaints(path: &str, manifest: &toml::Table) -> Vec<String> {
 
 fn member_manifests() -> Vec<(String, toml::Table)> {
     let is_member = |path: &&PathBuf| {
-        path.ends_with("Cargo.toml") && path.components().count() > 1 && !path.iter().any(|p| p == "fuzz")
+        path.ends_with("Cargo.toml")
+            && path.components().count() > 1
+            && !path.iter().any(|p| p == "fuzz")
     };
     let paths = all_files();
     let read = |path: &PathBuf| {
@@ -247,7 +251,8 @@ fn the_top_level_holds_only_what_the_plan_names() {
 #[test]
 fn continuous_integration_runs_the_test_command_of_the_readme() {
     let readme = text_of(Path::new("README.md")).expect("text");
-    let command = readme.lines().find(|line| line.starts_with("cargo test")).expect("a test command");
+    let command =
+        readme.lines().find(|line| line.starts_with("cargo test")).expect("a test command");
     let ci = text_of(Path::new(".ci/run")).expect("text");
     assert!(ci.contains(command), "{command} is not what .ci/run runs");
 }

@@ -111,6 +111,8 @@ pub trait Sample:
     const DATATYPE: Datatype;
     /// The value in double precision; integers beyond 2⁵³ are rounded to the nearest.
     fn to_f64(self) -> f64;
+    /// The value in single precision, rounded once.
+    fn to_f32(self) -> f32;
 }
 
 mod sealed {
@@ -125,6 +127,9 @@ macro_rules! samples {
             const DATATYPE: Datatype = Datatype::$variant;
             fn to_f64(self) -> f64 {
                 self as f64
+            }
+            fn to_f32(self) -> f32 {
+                self as f32
             }
         }
     )*};

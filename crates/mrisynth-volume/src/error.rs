@@ -90,6 +90,9 @@ pub enum FileFault {
     /// A folder stands where a file is expected.
     #[error("is a folder, not an image file")]
     IsFolder,
+    /// A pipe, a socket or a device stands where a file is expected.
+    #[error("is a pipe, socket or device, not a regular file")]
+    NotRegular,
     /// The file has no bytes.
     #[error("is empty (0 bytes)")]
     Empty,

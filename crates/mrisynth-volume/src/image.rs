@@ -4,6 +4,7 @@ use crate::datatype::Datatype;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::volume::{LabelMap, Volume};
+use crate::voxel_value::VoxelValue;
 
 /// The voxels of a file in their stored datatype, x fastest, frames one after another.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +39,7 @@ macro_rules! with_stored {
         }
     };
 }
+#[allow(unused_imports, reason = "for the modules that move stored voxels")]
 pub(crate) use with_stored;
 
 impl StoredVoxels {
@@ -243,11 +245,7 @@ impl Image {
     /// # Errors
     /// [`Error::Argument`] when there is no such frame.
     pub fn volume(&self, frame: usize) -> Result<Volume> {
-        let range = self.frame_range(frame)?;
-        let scaling = self.scaling;
-        let voxels = with_stored!(&self.stored, stored => {
-            stored[range].iter().map(|&s| scaling.apply(crate::datatype::Sample::to_f64(s)) as f32).collect()
-        });
+        let voxels = self.frame_values(frame)?;
         Volume::new(voxels, self.geometry)
     }
 
@@ -257,24 +255,19 @@ impl Image {
     /// [`Error::Argument`] when there is no such frame, or a scaled value is not a whole number
     /// that fits an `i32`; the message names the voxel and its value.
     pub fn label_map(&self, frame: usize) -> Result<LabelMap> {
+        let voxels = self.frame_values(frame)?;
+        LabelMap::new(voxels, self.geometry)
+    }
+
+    /// The values of one frame.
+    fn frame_values<V: VoxelValue>(&self, frame: usize) -> Result<Vec<V>> {
         let range = self.frame_range(frame)?;
-        let scaling = self.scaling;
-        let [nx, ny, _] = self.geometry.shape();
-        let voxels: Result<Vec<i32>> = with_stored!(&self.stored, stored => {
-            stored[range].iter().enumerate().map(|(i, &s)| {
-                let value = scaling.apply(crate::datatype::Sample::to_f64(s));
-                // The cast saturates and sends NaN to 0, so a round trip tells what fits.
-                let label = value as i32;
-                if f64::from(label) == value { Ok(label) } else {
-                    Err(Error::Argument {
-                        field: "label",
-                        found: format!("{value} at voxel {:?}", [i % nx, i / nx % ny, i / nx / ny]),
-                        expected: "a whole number between -2147483648 and 2147483647".into(),
-                    })
-                }
-            }).collect()
-        });
-        LabelMap::new(voxels?, self.geometry)
+        let mut values = Vec::with_capacity(range.len());
+        with_stored!(&self.stored, stored => {
+            V::extend_with(stored[range].iter().copied(), self.scaling, &mut values)
+        })
+        .map_err(|fault| fault.in_argument(self.geometry.shape()))?;
+        Ok(values)
     }
 
     /// Where the stored voxels of one frame stand.
@@ -327,6 +320,14 @@ mod tests {
         let scaling = Scaling { slope: 0.1, inter: 1.0 };
         let image = image(StoredVoxels::I32(vec![16_777_217, -3]), scaling).unwrap();
         assert_eq!(image.volume(0).unwrap().voxels(), [1_677_722.7, 0.7]);
+    }
+
+    #[test]
+    fn unscaled_values_are_not_touched() {
+        let image = image(StoredVoxels::F32(vec![-0.0, f32::MIN_POSITIVE]), Scaling::IDENTITY);
+        let bits: Vec<u32> =
+            image.unwrap().volume(0).unwrap().voxels().iter().map(|v| v.to_bits()).collect();
+        assert_eq!(bits, [(-0.0_f32).to_bits(), f32::MIN_POSITIVE.to_bits()]);
     }
 
     #[test]

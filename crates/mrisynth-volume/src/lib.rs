@@ -13,26 +13,29 @@ mod affine;
 mod orientation;
 
 mod geometry;
+mod volume;
 
 mod datatype;
 mod image;
-mod volume;
+mod voxel_value;
+
+mod file;
+
+mod regrid;
 
 mod bounding_box;
 mod intensity;
-mod label_map;
 mod statistics;
 
 pub mod freesurfer;
-mod file;
-mod regrid;
+mod label_map;
 
 mod error;
 
 pub use affine::{Affine, AffineFault};
 pub use datatype::{Datatype, Sample};
 pub use error::{Error, FileFault, Result};
-pub use file::{FileFormat, WriteOptions};
+pub use file::{FileFormat, ReadOptions, WriteOptions};
 pub use geometry::{Geometry, MAX_DERIVED_VOXELS, VoxelBox};
 pub use image::{HeaderNotes, Image, Scaling, StoredVoxels, Warning};
 pub use intensity::{
@@ -41,6 +44,7 @@ pub use intensity::{
 };
 pub use label_map::{Component, Components, Connectivity, Unlisted};
 pub use orientation::{Direction, Orientation};
-pub use statistics::Statistics;
 pub use regrid::{Interpolation, LabelInterpolation, LabelResampling, Regrid, Resampling};
+pub use statistics::Statistics;
 pub use volume::{LabelMap, Volume};
+pub use voxel_value::VoxelValue;
