@@ -6,7 +6,7 @@
 //! each axis. The axis is continued by reflection about its outer voxel centres, as in SciPy's
 //! `mode='mirror'` and in ITK, and the recursions start exactly there, on axes of any length.
 
-use super::separable::Shape;
+use super::Shape;
 use super::slab::sweep;
 
 /// The pole of the cubic B-spline's inverse, √3 − 2.

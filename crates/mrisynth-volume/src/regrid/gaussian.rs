@@ -2,14 +2,13 @@
 //!
 //! # Source
 //! M. J. Cardoso et al., "Scale factor point spread function matching: beyond aliasing in image
-//! resampling", MICCAI 2015; also the rule of TorchIO's `RandomAnisotropy` and `Resample`. A voxel
-//! is taken for a Gaussian whose full width at half maximum is the voxel size. The blur is what
-//! turns the narrower into the wider: variances add, so along a source axis
-//! σ² = (f² − 1) / (8 ln 2) voxels², `f` the extent of a target voxel in source voxels.
-//! scikit-image uses σ = (f − 1) / 2 instead, which blurs less for f below 1.4 … 2.7 and more
-//! above.
+//! resampling", MICCAI 2015; also the rule of TorchIO's `Resample`. A voxel is taken for a Gaussian
+//! whose full width at half maximum is the voxel size. The blur is what turns the narrower into the
+//! wider: variances add, so along a source axis σ² = (f² − 1) / (8 ln 2) voxels², `f` the extent of
+//! a target voxel in source voxels. scikit-image uses σ = (f − 1) / 2 instead, which blurs less for
+//! f below 6.2 and more above.
 
-use super::separable::Shape;
+use super::Shape;
 use super::slab::sweep;
 use super::taps::mirrored;
 use crate::affine::Affine;

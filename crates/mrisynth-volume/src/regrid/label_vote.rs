@@ -1,30 +1,63 @@
 //! The vote: each target voxel takes the label that has the most trilinear weight around it.
 
-use super::oblique::cell;
-use super::separable::Shape;
+use super::oblique::{FixedPoint, Probe, fraction, voxel};
+use super::probes::Grid;
 
 /// Parts of a voxel that positions are rounded to. With whole-numbered weights the sums are exact,
 /// so a tie is a tie whatever the order of summation and however the coordinate was rounded.
 const PARTS: u64 = 1 << 16;
 
-/// The label with the largest sum of trilinear weights at a point inside; of equals the smallest.
-#[inline]
-pub(super) fn vote_at(labels: &[i32], shape: Shape, point: [f64; 3]) -> i32 {
-    let (voxel, high) = split(point, shape);
-    let (start, [dx, dy, dz]) = cell(voxel, shape);
-    let neighbours: [i32; 8] = std::array::from_fn(|corner| {
-        let step = |bit: usize, d: usize| if corner >> bit & 1 == 1 { d } else { 0 };
-        labels[start + step(0, dx) + step(1, dy) + step(2, dz)]
-    });
-    if neighbours.iter().all(|&label| label == neighbours[0]) {
-        return neighbours[0];
+/// The label with the largest sum of trilinear weights; of equals the smallest.
+pub(super) struct Vote<'a>(pub(super) Grid<'a, i32>);
+
+impl Probe<i32> for Vote<'_> {
+    const MARGIN: f64 = 0.0;
+
+    fn at(&self, point: [f64; 3]) -> i32 {
+        let mut voxel = [0; 3];
+        let mut high = [0; 3];
+        for s in 0..3 {
+            let clamped = point[s].clamp(0.0, self.0.shape[s] as f64 - 1.0);
+            let parts = (clamped * PARTS as f64).round() as u64;
+            (voxel[s], high[s]) = ((parts / PARTS) as usize, parts % PARTS);
+        }
+        winner(self.neighbours(voxel, self.0.steps_from(voxel)), high)
     }
-    let weight = |corner: usize| -> u64 {
+
+    #[inline]
+    fn at_interior(&self, point: FixedPoint) -> i32 {
+        let neighbours = self.neighbours(voxel(point), self.0.strides());
+        if neighbours.iter().all(|&label| label == neighbours[0]) {
+            return neighbours[0];
+        }
+        // A fraction that rounds up to a whole voxel leaves no weight to the low side.
+        winner(neighbours, fraction(point).map(|t| (t * PARTS as f32).round() as u64))
+    }
+}
+
+impl Vote<'_> {
+    /// The labels around: bit `s` of the position says high side along axis `s`.
+    #[inline(always)]
+    fn neighbours(&self, voxel: [usize; 3], [dx, dy, dz]: [usize; 3]) -> [i32; 8] {
+        let start = self.0.offset(voxel);
+        let pair = |offset: usize| {
+            let at = start + offset;
+            [self.0.voxels[at], self.0.voxels[at + dx]]
+        };
+        let [a, b, c, d] = [pair(0), pair(dy), pair(dz), pair(dy + dz)];
+        [a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]]
+    }
+}
+
+/// The label with the most weight, when the neighbours on the high side have `high` of [`PARTS`]
+/// along each axis.
+fn winner(neighbours: [i32; 8], high: [u64; 3]) -> i32 {
+    let weights: [u64; 8] = std::array::from_fn(|corner| {
         (0..3).map(|s| if corner >> s & 1 == 1 { high[s] } else { PARTS - high[s] }).product()
-    };
+    });
     let mut winner = (0, neighbours[0]);
     for &label in &neighbours {
-        let sum: u64 = (0..8).filter(|&c| neighbours[c] == label).map(weight).sum();
+        let sum: u64 = (0..8).filter(|&c| neighbours[c] == label).map(|c| weights[c]).sum();
         if sum > winner.0 || (sum == winner.0 && label < winner.1) {
             winner = (sum, label);
         }
@@ -32,22 +65,13 @@ pub(super) fn vote_at(labels: &[i32], shape: Shape, point: [f64; 3]) -> i32 {
     winner.1
 }
 
-/// The voxel at the low corner of the cell around a point, and the weights, out of [`PARTS`], of
-/// its neighbours on the high side.
-fn split(point: [f64; 3], shape: Shape) -> ([usize; 3], [u64; 3]) {
-    let mut voxel = [0; 3];
-    let mut high = [0; 3];
-    for s in 0..3 {
-        let clamped = point[s].clamp(0.0, shape[s] as f64 - 1.0);
-        let parts = (clamped * PARTS as f64).round() as u64;
-        (voxel[s], high[s]) = ((parts / PARTS) as usize, parts % PARTS);
-    }
-    (voxel, high)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn vote_at(labels: &[i32], shape: [usize; 3], point: [f64; 3]) -> i32 {
+        Vote(Grid { voxels: labels, shape }).at(point)
+    }
 
     #[test]
     fn the_majority_wins_over_the_nearest() {

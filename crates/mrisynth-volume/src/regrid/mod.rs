@@ -19,6 +19,7 @@ mod image_frames;
 mod label_vote;
 mod oblique;
 mod pick;
+mod probes;
 mod resampling;
 mod sampler;
 mod separable;
@@ -38,6 +39,9 @@ use crate::volume::{LabelMap, Volume};
 
 pub use resampling::{Interpolation, LabelInterpolation, LabelResampling, Resampling};
 use sampler::{Sampler, zeroed};
+
+/// Voxels along x, y and z of a source or target grid.
+type Shape = [usize; 3];
 
 /// How far a volume's corners may lie from those of the grid it is said to be on, in parts of its
 /// smallest voxel size: a file with an `f32` affine is off by up to 10⁻⁴.

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::label_vote::vote_at;
+use super::Shape;
+use super::label_vote::Vote;
 use super::pick::pick;
+use super::probes::{Cubic, Grid, Linear, Nearest};
 use super::resampling::{Interpolation, LabelInterpolation, LabelResampling, Resampling};
-use super::separable::{self, Shape};
 use super::voxel_map::{AlignedMap, VoxelMap, target_to_source};
-use super::{bspline, gaussian, oblique, taps};
+use super::{bspline, gaussian, oblique, separable, taps};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 
@@ -52,8 +53,8 @@ impl Sampler {
         match &self.map {
             VoxelMap::Aligned(map) => pick(source, shape, map, outside, out, self.target_shape),
             VoxelMap::Oblique(rows) => {
-                let at = |point| oblique::nearest_at(source, shape, point);
-                oblique::sample(rows, shape, outside, (out, self.target_shape), at);
+                let probe = Nearest(Grid { voxels: source, shape });
+                oblique::sample(rows, shape, &probe, outside, (out, self.target_shape));
             }
         }
     }
@@ -64,8 +65,8 @@ impl Sampler {
             return self.nearest(source, how.outside, out);
         }
         let shape = self.source_shape;
-        let at = |point| vote_at(source, shape, point);
-        oblique::sample(&self.map.rows(), shape, how.outside, (out, self.target_shape), at);
+        let probe = Vote(Grid { voxels: source, shape });
+        oblique::sample(&self.map.rows(), shape, &probe, how.outside, (out, self.target_shape));
     }
 
     /// Resamples intensities.
@@ -139,18 +140,17 @@ impl Sampler {
 
     fn oblique(&self, source: &[f32], rows: &[[f64; 4]; 3], how: &Resampling, out: &mut [f32]) {
         let shape = self.source_shape;
+        let grid = Grid { voxels: source, shape };
         let target = (out, self.target_shape);
         match how.interpolation {
-            Interpolation::Nearest => oblique::sample(rows, shape, how.outside, target, |point| {
-                oblique::nearest_at(source, shape, point)
-            }),
-            Interpolation::Linear => oblique::sample(rows, shape, how.outside, target, |point| {
-                oblique::linear_at(source, shape, point)
-            }),
+            Interpolation::Nearest => {
+                oblique::sample(rows, shape, &Nearest(grid), how.outside, target);
+            }
+            Interpolation::Linear => {
+                oblique::sample(rows, shape, &Linear(grid), how.outside, target);
+            }
             Interpolation::CubicBSpline => {
-                oblique::sample(rows, shape, how.outside, target, |point| {
-                    oblique::cubic_at(source, shape, point)
-                });
+                oblique::sample(rows, shape, &Cubic(grid), how.outside, target);
             }
         }
     }

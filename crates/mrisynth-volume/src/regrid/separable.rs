@@ -8,14 +8,12 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::Shape;
 use super::taps::{AxisTaps, Taps, mirrored, weigh};
 use super::voxel_map::AlignedMap;
 
 /// Target rows made from one set of blended source rows, which stays in the second-level cache.
 const BLOCK_ROWS: usize = 32;
-
-/// A 3-D grid of source or target voxels.
-pub(super) type Shape = [usize; 3];
 
 /// Interpolates with `K` taps along each axis; the map must not permute axes. `outside` goes where
 /// the field of view of the source does not reach.
@@ -102,7 +100,7 @@ struct RowTaps<const K: usize> {
     /// Copies within the buffer, (to, from), that continue it beyond the ends of the axis.
     mirrors: Vec<(usize, usize)>,
     /// For each target voxel inside, where in the buffer its taps begin, and their weights.
-    taps: Vec<(u32, [f32; K])>,
+    taps: Vec<(usize, [f32; K])>,
 }
 
 impl<const K: usize> RowTaps<K> {
@@ -123,14 +121,13 @@ impl<const K: usize> RowTaps<K> {
             needed: needed.start as usize..needed.end as usize,
             len: position(high),
             mirrors: beyond.iter().map(|&(to, from)| (position(to), position(from))).collect(),
-            taps: x.taps.iter().map(|taps| (position(taps.first) as u32, taps.weights)).collect(),
+            taps: x.taps.iter().map(|taps| (position(taps.first), taps.weights)).collect(),
         }
     }
 
     fn interpolate(&self, row: &[f32], target: &mut [f32]) {
         for (out, (first, weights)) in target.iter_mut().zip(&self.taps) {
-            let first = *first as usize;
-            if let Some(values) = row[first..].first_chunk::<K>() {
+            if let Some(values) = row[*first..].first_chunk::<K>() {
                 *out = weigh(*values, *weights);
             }
         }

@@ -38,7 +38,7 @@ pub(super) fn cubic(coordinate: f64, _n: usize) -> Taps<4> {
 
 /// The values of the cubic B-splines centred on −1, 0, 1 and 2 at `t` in [0, 1].
 #[inline]
-fn cubic_weights(t: f32) -> [f32; 4] {
+pub(super) fn cubic_weights(t: f32) -> [f32; 4] {
     const SIXTH: f32 = 1.0 / 6.0;
     let s = 1.0 - t;
     let (t2, s2) = (t * t, s * s);

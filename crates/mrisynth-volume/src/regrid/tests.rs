@@ -151,3 +151,35 @@ fn a_grid_larger_than_memory_is_an_error() {
     let refused = regrid.apply(&volume, &Resampling::default());
     assert!(matches!(refused, Err(Error::OutOfMemory { bytes: 0x10_0000_0000_0000, .. })));
 }
+
+#[test]
+fn grids_of_any_size_and_distance_are_sampled_without_panicking() {
+    let pick = |seed: usize, choices: &[f64]| choices[noise(seed) as usize % choices.len()];
+    for case in 0..400 {
+        let seed = |k: usize| 20 * case + k;
+        let shape = |k| [0, 1, 2].map(|a| 1 + noise(seed(k + a)) as usize % 6);
+        let spacing_mm =
+            |k| [0, 1, 2].map(|a| pick(seed(k + a), &[1.0, -0.7, 3.1, 1e-9, 1e-3, 1e9, 1.0]));
+        let origin = |k| [0, 1, 2].map(|a| pick(seed(k + a), &[0.0, 0.5, -2.2, 1e6, -1e18, 0.0]));
+        let grid = |k: usize| {
+            let affine = Affine::from_spacing_mm(spacing_mm(k + 3), origin(k + 6)).unwrap();
+            Geometry::new(shape(k), affine).unwrap()
+        };
+        let (source, target) = (grid(0), grid(9));
+        let volume = noise_volume(source);
+        let labels = volume.map(|&v| v as i32);
+        for target in [target, turned(&target)] {
+            let regrid = Regrid::new(source, target).unwrap();
+            for interpolation in INTERPOLATIONS {
+                for antialias in [false, true] {
+                    let how = Resampling { interpolation, antialias, outside: -1.0 };
+                    let result = regrid.apply(&volume, &how).unwrap();
+                    // The spline overshoots at most threefold along each axis.
+                    assert!(result.voxels().iter().all(|v| v.abs() < 27_000.0), "{case}");
+                }
+            }
+            let voted = regrid.apply_labels(&labels, LabelInterpolation::Vote).unwrap();
+            assert!(voted.voxels().iter().all(|&v| v == 0 || labels.voxels().contains(&v)));
+        }
+    }
+}

@@ -19,15 +19,14 @@ fn value_at(volume: &Volume, index: [f64; 3], interpolation: Interpolation) -> f
 fn values_are_those_of_scipy() {
     // scipy 1.17.1 ndimage.map_coordinates(…, order=3, mode='mirror') and order=1.
     let line = Volume::new(vec![4.0, 1.0, 7.0, 2.0, 9.0], straight([5, 1, 1])).unwrap();
-    let golden =
-        [(0.25, 3.423_270_09), (1.5, 4.314_732_14), (2.9, 2.012_232_14), (3.75, 7.979_073_66)];
+    let golden = [(0.25, 3.423_27), (1.5, 4.314_732), (2.9, 2.012_232), (3.75, 7.979_074)];
     for (x, expected) in golden {
         assert!((value_at(&line, [x, 0.0, 0.0], CUBIC) - expected).abs() < 1e-6, "{x}");
     }
     let block =
         Volume::from_fn(straight([2, 3, 4]), |[i, j, k]| ((12 * i + 4 * j + k).pow(2) % 23) as f32);
     for (point, linear, cubic) in
-        [([0.3, 1.2, 2.6], 7.392, 6.954_860_54), ([0.7, 0.4, 1.1], 7.466, 8.103_819_01)]
+        [([0.3, 1.2, 2.6], 7.392, 6.954_861), ([0.7, 0.4, 1.1], 7.466, 8.103_819)]
     {
         assert!((value_at(&block, point, LINEAR) - linear).abs() < 5e-6);
         assert!((value_at(&block, point, CUBIC) - cubic).abs() < 5e-6);
