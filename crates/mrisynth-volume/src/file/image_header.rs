@@ -1,6 +1,7 @@
 //! What the header of any format comes to, and which format a header is of.
 
 use super::decode::ByteOrder;
+use super::inflate::MAGIC;
 use super::{mgh, nifti_header};
 use crate::datatype::Datatype;
 use crate::error::FileFault;
@@ -84,7 +85,7 @@ fn not_an_image(head: &[u8]) -> FileFault {
         "an HDF5 or NetCDF file, perhaps MINC".into()
     } else if begins(b"ObjectType") {
         "a MetaImage header".into()
-    } else if begins(b"\x1f\x8b") {
+    } else if begins(&MAGIC) {
         "gzip inside gzip".into()
     } else if head.len() >= 348 && sizes.iter().any(|size| begins(size)) {
         "an ANALYZE 7.5 header without the NIfTI magic: it does not say which side is left".into()

@@ -12,8 +12,9 @@ use crate::error::FileFault;
 /// Deflate spends at least two bits on 258 bytes, so nothing expands more than this.
 pub(super) const MAX_EXPANSION: u64 = 1032;
 
-/// The first two bytes of every member.
-pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// What every member begins with: two bytes of magic and the only method there is, deflate. Two
+/// alone could well be the first voxel of an `.img`.
+pub(super) const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 
 /// Decompressed bytes, and what ends with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,10 +128,7 @@ impl<'a> Inflater<'a> {
                 _ => return Ok(Some(position as u64 + self.count_rest()?)),
             }
         }
-        let [method, flags] = [self.byte()?, self.byte()?];
-        if method != 8 {
-            return Err(damaged(&format!("compression method {method}, where 8 is expected")));
-        }
+        let flags = self.byte()?;
         self.skip(6)?; // time, level, operating system
         if flags & 4 != 0 {
             let extra = [self.byte()?, self.byte()?];

@@ -78,6 +78,7 @@ impl<V: VoxelValue> Volume<V> {
     /// Reads an image file of one frame: intensities scaled in `f64` and rounded once, or labels.
     ///
     /// The voxels are converted while they are being read, so that there is never a second copy.
+    /// What is odd about the file but no error goes unsaid here: [`Image::warnings`] has it.
     ///
     /// # Errors
     /// As [`Image::read`], and [`FileFault::Field`] when the file has several frames or, for labels,

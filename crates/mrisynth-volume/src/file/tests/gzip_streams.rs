@@ -51,7 +51,6 @@ fn damage_is_noticed_everywhere() {
         damaged
     };
     for (damaged, word) in [
-        (with(2, 1), "compression method 9"),
         (with(end - 8, 1), "checksum"),
         (with(end - 4, 1), "modulo 2^32"),
         (with(10, 0xff), "damaged"),
@@ -79,7 +78,7 @@ fn zeros_after_the_last_member_are_padding_and_the_rest_is_counted() {
     let mut packed = gzip(&sample(Format::Nifti1, |_| ()));
     packed.extend_from_slice(&[0; 100]);
     assert_eq!(read(&packed).unwrap().warnings(), []);
-    packed.extend_from_slice(b"\x1fjunk");
+    packed.extend_from_slice(b"\x1f\x8bunk");
     assert_eq!(read(&packed).unwrap().warnings(), [Warning::TrailingBytes { count: 5 }]);
 }
 

@@ -50,6 +50,15 @@ fn voxels_of_a_pair_begin_at_vox_offset() {
 }
 
 #[test]
+fn voxels_that_look_like_gzip_at_first_are_voxels() {
+    let header = SampleHeader::new(Format::Nifti1Pair).bytes();
+    let voxels = [&[0x1f, 0x8b][..], &ramp()[2..]].concat();
+    let options = ReadOptions::default();
+    let image = Image::from_pair_bytes(Path::new("a"), &header, &voxels, &options).unwrap();
+    assert_eq!(image.volume(0).unwrap().voxels()[0], f32::from(i16::from_le_bytes([0x1f, 0x8b])));
+}
+
+#[test]
 fn a_missing_partner_is_named() {
     let header = SampleHeader::new(Format::Nifti1Pair).bytes();
     let lone = folder(&[("a.hdr", &header)]);
