@@ -18,6 +18,8 @@ mod datatype;
 mod image;
 mod volume;
 
+mod label_like;
+
 mod error;
 
 pub use affine::{Affine, AffineFault};
