@@ -22,5 +22,5 @@ mod error;
 
 pub use error::{Error, Result};
 pub use montage::{Convention, MontageOptions, Overlay, Window, montage};
-pub use palette::distinct_colour;
+pub use palette::{Palette, distinct_colour};
 pub use picture::{MAX_SIDE_PX, Picture};

@@ -1,39 +1,28 @@
 //! Labels over a volume, on its grid or on another.
 
-use std::fmt;
-
 use mrisynth_volume::{Affine, Geometry, LabelMap, Orientation};
 use ndarray::ArrayView3;
 
 use super::ras_view;
 use crate::error::{Error, Result};
-use crate::palette::distinct_colour;
+use crate::palette::Palette;
 
 /// Labels to draw over a volume. Label 0 is transparent.
-#[derive(Clone, Copy)]
+#[derive(Clone, Debug)]
 pub struct Overlay<'a> {
     /// The labels, on any grid in the same world space.
     pub labels: &'a LabelMap,
-    /// The colour of a label, such as [`distinct_colour`].
-    pub colour: &'a dyn Fn(i32) -> [u8; 3],
+    /// Their colours.
+    pub palette: Palette,
     /// From 0, invisible, to 1, hiding the volume.
     pub opacity: f32,
 }
 
 impl<'a> Overlay<'a> {
-    /// Labels in generated colours, half transparent.
+    /// Labels in the colours of [`Palette::for_map`], half transparent.
     #[must_use]
     pub fn new(labels: &'a LabelMap) -> Self {
-        Self { labels, colour: &distinct_colour, opacity: 0.5 }
-    }
-}
-
-impl fmt::Debug for Overlay<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Overlay")
-            .field("geometry", self.labels.geometry())
-            .field("opacity", &self.opacity)
-            .finish_non_exhaustive()
+        Self { labels, palette: Palette::for_map(labels), opacity: 0.5 }
     }
 }
 
@@ -43,14 +32,15 @@ pub(super) struct LabelSampler<'a> {
     /// From the RAS grid of the volume to that of the labels; `None` where they are the same, so
     /// that no rounding error can move a pixel to the next voxel.
     to_labels: Option<Affine>,
-    overlay: Overlay<'a>,
+    palette: &'a Palette,
+    opacity: f32,
 }
 
 /// Grids whose corners are closer than this part of a voxel are the same grid.
 const SAME_GRID_VOXELS: f64 = 0.01;
 
 impl<'a> LabelSampler<'a> {
-    pub(super) fn new(overlay: &Overlay<'a>, ras: &Geometry) -> Result<Self> {
+    pub(super) fn new(overlay: &'a Overlay<'_>, ras: &Geometry) -> Result<Self> {
         if !(0.0..=1.0).contains(&overlay.opacity) {
             return Err(Error::argument("opacity", overlay.opacity, "a number from 0 to 1"));
         }
@@ -58,7 +48,8 @@ impl<'a> LabelSampler<'a> {
         let finest_mm = grid.spacing_mm().into_iter().fold(f64::INFINITY, f64::min);
         let same = grid.matches(ras, SAME_GRID_VOXELS * finest_mm);
         let to_labels = (!same).then(|| grid.world_to_voxel().compose(ras.voxel_to_world()));
-        Ok(Self { labels: ras_view(overlay.labels), to_labels, overlay: *overlay })
+        let labels = ras_view(overlay.labels);
+        Ok(Self { labels, to_labels, palette: &overlay.palette, opacity: overlay.opacity })
     }
 
     /// The label of the voxel that contains a point of the volume's RAS grid; 0 outside.
@@ -75,10 +66,10 @@ impl<'a> LabelSampler<'a> {
 
     /// The colour of a label over a colour.
     pub(super) fn blend(&self, below: [u8; 3], label: i32) -> [u8; 3] {
-        let (above, opacity) = ((self.overlay.colour)(label), self.overlay.opacity);
+        let above = self.palette.colour(label);
         std::array::from_fn(|c| {
             let (below, above) = (f32::from(below[c]), f32::from(above[c]));
-            (below + opacity * (above - below)).round() as u8
+            (below + self.opacity * (above - below)).round() as u8
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Orientation, aspect and labels proved on phantoms whose world position is known.
 
 use super::*;
-use crate::palette::distinct_colour;
+use crate::palette::{Palette, distinct_colour};
 use mrisynth_volume::{Affine, Direction, LabelMap};
 
 /// All pixels of a panel have sides of one millimetre in these tests.
@@ -179,8 +179,8 @@ fn labels_lie_over_what_they_label() {
     let inside = |world| i32::from(distance(world, BLOB_MM) < 10.0) * 17;
     let volume = of_world(ras_geometry(), blob);
     let labels = of_world(ras_geometry(), inside);
-    let colour = |label| [label as u8, 0, 255];
-    let overlay = Overlay { labels: &labels, colour: &colour, opacity: 1.0 };
+    let palette = Palette::Listed([(17, [17, 0, 255])].into());
+    let overlay = Overlay { labels: &labels, palette, opacity: 1.0 };
     let plain = panels(&volume, None, Convention::Radiological);
     let expected = panels(&volume, Some(&overlay), Convention::Radiological);
     for (plain, coloured) in plain.iter().zip(&expected) {
@@ -193,7 +193,7 @@ fn labels_lie_over_what_they_label() {
     }
     for orientation in all_orientations() {
         let labels = of_world(ras_geometry().reoriented(orientation), inside);
-        let overlay = Overlay { labels: &labels, ..overlay };
+        let overlay = Overlay { labels: &labels, ..overlay.clone() };
         let found = panels(&volume, Some(&overlay), Convention::Radiological);
         assert!(found == expected, "{orientation}");
     }
@@ -234,7 +234,8 @@ fn labels_on_another_grid_are_found_through_world_space() {
 fn half_opacity_is_half_way_between_grey_and_colour() {
     let (labels, volume) =
         (of_world(ras_geometry(), |_| 3), of_world(ras_geometry(), |_| 100.0_f32));
-    let drawn = panels(&volume, Some(&Overlay::new(&labels)), Convention::Radiological);
+    let overlay = Overlay { labels: &labels, palette: Palette::Distinct, opacity: 0.5 };
+    let drawn = panels(&volume, Some(&overlay), Convention::Radiological);
     let expected = distinct_colour(3).map(|c| (255.0 + 0.5 * (f32::from(c) - 255.0)).round() as u8);
     assert_eq!(drawn[1].pixel(50, 50), expected);
 }
