@@ -164,8 +164,10 @@ impl Convert {
                 Image::from(labels).with_notes(image.notes().clone())
             }
         };
-        let datatype = self.dtype.unwrap_or(image.datatype());
-        let options = WriteOptions { datatype: Some(datatype), ..WriteOptions::default() };
+        // Left open where it already is that of the input, so that a format that lacks it may choose.
+        let stored = image.datatype();
+        let datatype = self.dtype.or((converted.datatype() != stored).then_some(stored));
+        let options = WriteOptions { datatype, ..WriteOptions::default() };
         Ok(converted.write(&self.output, &options)?)
     }
 
