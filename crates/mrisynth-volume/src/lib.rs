@@ -30,6 +30,8 @@ mod statistics;
 pub mod freesurfer;
 mod label_map;
 
+mod label_like;
+
 mod error;
 
 pub use affine::{Affine, AffineFault};
