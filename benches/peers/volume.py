@@ -83,7 +83,7 @@ def fastest(sides, rounds):
 
 
 def itk_array(image):
-    return sitk.GetArrayViewFromImage(image).transpose(2, 1, 0)
+    return sitk.GetArrayFromImage(image).transpose(2, 1, 0)  # a view would outlive the image
 
 
 class Report:
