@@ -41,14 +41,14 @@ fn intensity([x, y, z]: [f64; 3]) -> f64 {
     let ventricles = (x.abs() - 0.12).hypot((y + 0.05) / 3.0).hypot(z / 1.5);
     let tissue = match depth {
         d if d < 0.0 => return 0.0,
-        d if d < 0.05 => 780.0,          // scalp
-        d if d < 0.11 => 90.0,           // skull
-        d if d < 0.14 => 200.0,          // fluid
-        _ if ventricles < 0.1 => 220.0,  // fluid
-        _ if cortex < 0.17 => 260.0,     // sulci
-        _ if cortex < 0.27 => 560.0,     // grey
-        _ if ventricles < 0.2 => 620.0,  // deep grey
-        _ => 830.0 + 25.0 * folds,       // white
+        d if d < 0.05 => 780.0,         // scalp
+        d if d < 0.11 => 90.0,          // skull
+        d if d < 0.14 => 200.0,         // fluid
+        _ if ventricles < 0.1 => 220.0, // fluid
+        _ if cortex < 0.17 => 260.0,    // sulci
+        _ if cortex < 0.27 => 560.0,    // grey
+        _ if ventricles < 0.2 => 620.0, // deep grey
+        _ => 830.0 + 25.0 * folds,      // white
     };
     let coil = 1.0 + 0.1 * x - 0.06 * y + 0.08 * z;
     tissue * coil
@@ -59,7 +59,8 @@ fn noise([x, y, z]: [usize; 3]) -> [f64; 2] {
     let index = (x + SHAPE[0] * (y + SHAPE[1] * z)) as u64;
     [2 * index, 2 * index + 1].map(|n| {
         // A finaliser with good mixing (SplitMix64's); four 16-bit uniforms make a bell.
-        let n = (n ^ n >> 30).wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let n =
+            (n ^ n >> 30).wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let n = (n ^ n >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         let n = n ^ n >> 31;
         let sum: u64 = (0..4).map(|i| n >> (16 * i) & 0xffff).sum();

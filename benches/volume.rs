@@ -6,8 +6,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mrisynth_volume::{
-    Image, Interpolation, LabelInterpolation, LabelMap, Orientation, Regrid, Resampling,
-    Scaling, StoredVoxels, Volume, WriteOptions,
+    Image, Interpolation, LabelInterpolation, LabelMap, Orientation, Regrid, Resampling, Scaling,
+    StoredVoxels, Volume, WriteOptions,
 };
 
 mod synthetic_head;

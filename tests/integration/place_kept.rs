@@ -36,7 +36,7 @@ fn ball() -> LabelMap {
     let grid = scan_grid();
     Volume::from_fn(grid, |voxel| {
         let place = grid.voxel_to_world().apply(voxel.map(|v| v as f64));
-        if distance_mm(place, BLOB_MM) < 6.0 { 17 } else { 0 }
+        if distance_mm(place, BLOB_MM) < 8.0 { 17 } else { 0 }
     })
 }
 
@@ -99,7 +99,10 @@ fn a_label_stays_in_place_through_regridding_and_files() {
     let weight = |label| f64::from(u8::from(label == 17));
     let start = centre_mm(&labels, weight);
     for (i, grid) in model_grids().into_iter().enumerate() {
-        for interpolation in [LabelInterpolation::Nearest, LabelInterpolation::Vote] {
+        // With the nearest voxel an edge may move by half a voxel, which is up to 1.2 mm here.
+        for (interpolation, tolerance_mm) in
+            [(LabelInterpolation::Nearest, 0.5), (LabelInterpolation::Vote, 0.25)]
+        {
             let regrid = Regrid::new(*labels.geometry(), grid).unwrap();
             let model = regrid.apply_labels(&labels, interpolation).unwrap();
             for ending in ["nii", "nii.gz", "mgz"] {
@@ -111,7 +114,7 @@ fn a_label_stays_in_place_through_regridding_and_files() {
                 assert!(back.voxels().iter().all(|&label| label == 0 || label == 17));
                 for there in [centre_mm(&read, weight), centre_mm(&back, weight)] {
                     let off = distance_mm(there, start);
-                    assert!(off < 0.2, "{interpolation:?} {i} {there:?}, off by {off} mm");
+                    assert!(off < tolerance_mm, "{interpolation:?} {i} {there:?}, off by {off} mm");
                 }
             }
         }
@@ -124,14 +127,19 @@ fn the_number_of_threads_changes_no_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("scan.nii.gz");
     let grid = model_grids()[2];
-    let oblique = Geometry::new([31, 33, 29], scan_grid().reoriented(Orientation::RAS).voxel_to_world().compose(
-        &Affine::from_rows([
-            [0.9, 0.2, 0.1, 1.3],
-            [-0.2, 1.1, 0.05, -0.7],
-            [0.03, -0.1, 0.6, 0.4],
-            [0.0, 0.0, 0.0, 1.0],
-        ]).unwrap(),
-    )).unwrap();
+    let oblique = Geometry::new(
+        [31, 33, 29],
+        scan_grid().reoriented(Orientation::RAS).voxel_to_world().compose(
+            &Affine::from_rows([
+                [0.9, 0.2, 0.1, 1.3],
+                [-0.2, 1.1, 0.05, -0.7],
+                [0.03, -0.1, 0.6, 0.4],
+                [0.0, 0.0, 0.0, 1.0],
+            ])
+            .unwrap(),
+        ),
+    )
+    .unwrap();
     let all = || {
         scan.write(&path, &WriteOptions::default()).unwrap();
         let file = std::fs::read(&path).unwrap();

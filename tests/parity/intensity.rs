@@ -51,9 +51,10 @@ fn percentiles(lower: f64, upper: f64, over: VoxelSelection) -> Rescale {
 #[test]
 fn percentiles_equal_numpys() {
     let (golden, volume, mask) = Golden::read();
-    for (selection, wanted) in
-        [(VoxelSelection::All, &golden.percentiles), (VoxelSelection::InMask, &golden.percentiles_in_mask)]
-    {
+    for (selection, wanted) in [
+        (VoxelSelection::All, &golden.percentiles),
+        (VoxelSelection::InMask, &golden.percentiles_in_mask),
+    ] {
         for (percent, &want) in wanted {
             let lower: f64 = percent.parse().unwrap();
             let map = percentiles(lower, 100.0, selection).fit(&volume, Some(&mask)).unwrap();

@@ -156,12 +156,8 @@ fn mgh_without_directions_is_the_coronal_scan_that_freesurfer_takes_it_for() {
     // where the middle is index n / 2.
     let rows = image.geometry().voxel_to_world().rows();
     let [nx, ny, nz] = image.geometry().shape().map(|n| n as f64 / 2.0);
-    let freesurfers = [
-        [-1.0, 0.0, 0.0, nx],
-        [0.0, 0.0, 1.0, -nz],
-        [0.0, -1.0, 0.0, ny],
-        [0.0, 0.0, 0.0, 1.0],
-    ];
+    let freesurfers =
+        [[-1.0, 0.0, 0.0, nx], [0.0, 0.0, 1.0, -nz], [0.0, -1.0, 0.0, ny], [0.0, 0.0, 0.0, 1.0]];
     assert_eq!(rows, freesurfers);
 }
 

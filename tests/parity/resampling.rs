@@ -64,9 +64,9 @@ impl Golden {
 }
 
 fn range(voxels: &[f32]) -> f64 {
-    let (low, high) = voxels.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| {
-        (low.min(v), high.max(v))
-    });
+    let (low, high) = voxels
+        .iter()
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
     f64::from(high) - f64::from(low)
 }
 
@@ -78,8 +78,7 @@ fn resampled_volumes_equal_those_of_scipy_and_simpleitk() {
     assert!(golden.cases.len() >= 3 * golden.targets.len());
     for case in &golden.cases {
         let target = golden.targets[&case.target].geometry();
-        let resampling =
-            Resampling {
+        let resampling = Resampling {
             interpolation: case.interpolation.into(),
             antialias: case.antialias,
             ..Resampling::default()
@@ -89,8 +88,7 @@ fn resampled_volumes_equal_those_of_scipy_and_simpleitk() {
         assert_eq!(ours.geometry(), &target);
         let blurred = if case.antialias { ", antialiased" } else { "" };
         let what = format!("{}, {:?}{blurred}", case.target, case.interpolation);
-        let difference =
-            assert_close(&what, ours.voxels(), &case.voxels.f32s(), TOLERANCE * range);
+        let difference = assert_close(&what, ours.voxels(), &case.voxels.f32s(), TOLERANCE * range);
         println!("{what}: {:.1e} of the range", difference.absolute.0 / range);
     }
 }
@@ -99,11 +97,14 @@ fn resampled_volumes_equal_those_of_scipy_and_simpleitk() {
 fn reoriented_voxels_equal_nibabels() {
     let golden: Reorientation = golden::read("reorientation.json");
     let stored = Geometry::new(golden.shape, golden.affine).unwrap();
-    let indices: Volume = Volume::new((0..stored.n_voxels()).map(|i| i as f32).collect(), stored).unwrap();
+    let indices: Volume =
+        Volume::new((0..stored.n_voxels()).map(|i| i as f32).collect(), stored).unwrap();
     for case in &golden.cases {
         let target = stored.reoriented(case.orientation);
         let regrid = Regrid::new(stored, target).unwrap();
-        for interpolation in [Interpolation::Nearest, Interpolation::Linear, Interpolation::CubicBSpline] {
+        for interpolation in
+            [Interpolation::Nearest, Interpolation::Linear, Interpolation::CubicBSpline]
+        {
             let resampling = Resampling { interpolation, ..Resampling::default() };
             let turned = regrid.apply(&indices, &resampling).unwrap();
             let want: Vec<f32> = case.voxels.iter().map(|&v| v as f32).collect();
@@ -131,7 +132,8 @@ struct Line {
 fn splines_along_short_and_long_lines_equal_scipys() {
     let golden: Splines = golden::read("spline.json");
     assert!(!golden.cases.is_empty());
-    let resampling = Resampling { interpolation: Interpolation::CubicBSpline, ..Resampling::default() };
+    let resampling =
+        Resampling { interpolation: Interpolation::CubicBSpline, ..Resampling::default() };
     for line in &golden.cases {
         let values = line.values.f32s();
         let at = line.at.f64s();
