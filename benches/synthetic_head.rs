@@ -1,7 +1,7 @@
 //! A head made by a formula: shells of scalp, skull and brain, folded tissue, noise as a scanner
 //! has it. It compresses and resamples as a real scan does, and everybody has it.
 
-use mrisynth_volume::{Affine, Geometry, LabelMap, Volume};
+use mrisynth_volume::{Affine, Geometry, Volume};
 
 /// The grid of the measurements: the 1 mm grid that many templates share.
 pub(crate) const SHAPE: [usize; 3] = [181, 217, 181];
@@ -13,18 +13,19 @@ fn geometry() -> Geometry {
 
 /// The intensities, as a scanner stores them.
 pub(crate) fn scan() -> Volume<i16> {
-    Volume::from_fn(geometry(), |voxel| {
-        let clean = intensity(position(voxel));
-        let sigma = if clean == 0.0 { 4.0 } else { 11.0 };
+    let clean = clean();
+    Volume::from_fn(*clean.geometry(), |voxel| {
+        let value = f64::from(clean.array()[voxel]);
+        let sigma = if value == 0.0 { 4.0 } else { 11.0 };
         let [a, b] = noise(voxel).map(|n| n * sigma);
         // The magnitude of a complex signal: Rician noise.
-        (clean + a).hypot(b).round() as i16
+        (value + a).hypot(b).round() as i16
     })
 }
 
-/// Twelve tissues of the same head, named by numbers.
-pub(crate) fn labels() -> LabelMap {
-    Volume::from_fn(geometry(), |voxel| (intensity(position(voxel)) / 85.0).round() as i32)
+/// The intensities without noise.
+pub(crate) fn clean() -> Volume {
+    Volume::from_fn(geometry(), |voxel| intensity(position(voxel)) as f32)
 }
 
 /// The voxel's place in the head: the head's surface is near radius 1.
