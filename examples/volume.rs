@@ -13,14 +13,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::{Args, Parser, ValueEnum};
 use mrisynth_report::{Convention, MontageOptions, Overlay, montage};
 use mrisynth_volume::{
-    Datatype, Geometry, Image, Interpolation, LabelInterpolation, LabelMap, Orientation, Regrid,
-    Resampling, WriteOptions,
+    Datatype, GridRequest, Image, Interpolation, LabelInterpolation, LabelMap, Orientation, Regrid,
+    WriteOptions,
 };
-use serde_json::{Map, Value, json};
 
 /// Look into brain MRI, convert it and draw it.
 #[derive(Parser)]
@@ -98,93 +97,35 @@ fn main() -> Result<()> {
 }
 
 fn info(file: &Path, as_json: bool) -> Result<()> {
-    let image = Image::read(file)?;
-    let (geometry, statistics) = (image.geometry(), image.statistics());
-    let warnings: Vec<String> = image.warnings().iter().map(ToString::to_string).collect();
-    let fields = [
-        ("file", json!(file.to_string_lossy())),
-        ("shape", json!(geometry.shape())),
-        ("frames", json!(image.n_frames())),
-        ("spacing_mm", json!(geometry.spacing_mm())),
-        ("orientation", json!(geometry.orientation())),
-        ("affine", json!(geometry.voxel_to_world())),
-        ("datatype", json!(image.datatype())),
-        ("min", json!(statistics.min)),
-        ("max", json!(statistics.max)),
-        ("mean", json!(statistics.mean)),
-        ("non_finite", json!(statistics.n_non_finite)),
-        ("labels", json!(image.label_counts(256))),
-        ("label_like", json!(image.is_label_like())),
-        ("warnings", json!(warnings)),
-    ];
-    let mut out = std::io::stdout().lock();
-    if as_json {
-        let object: Map<_, _> =
-            fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        return Ok(writeln!(out, "{}", Value::Object(object))?);
-    }
-    for (name, value) in &fields {
-        let lines = match value {
-            Value::Array(rows) if rows.iter().any(Value::is_array) => {
-                rows.iter().map(Value::to_string).collect()
-            }
-            Value::Object(counts) => {
-                let mut counts: Vec<_> = counts.iter().collect();
-                counts.sort_by_key(|(label, _)| label.parse::<i64>().ok());
-                counts.iter().map(|(label, count)| format!("{label}: {count} voxels")).collect()
-            }
-            Value::String(text) => vec![text.clone()],
-            other => vec![other.to_string()],
-        };
-        writeln!(out, "{name:12} {}", lines.join(&format!("\n{:13}", "")))?;
-    }
-    Ok(())
+    let summary = Image::read(file)?.summary();
+    let text = if as_json { serde_json::to_string(&summary)? + "\n" } else { summary.to_string() };
+    // Not `print!`, which panics when the reader of a pipe has gone.
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
 impl Convert {
     fn run(&self) -> Result<()> {
         let image = Image::read(&self.input)?;
         print_warnings(&self.input, &image);
-        let regrid = Regrid::new(*image.geometry(), self.target(image.geometry())?)?;
+        let request =
+            GridRequest { orientation: self.orient, spacing_mm: self.spacing, shape: self.shape };
+        let target = match &self.reference {
+            Some(reference) => *Image::read(reference)?.geometry(),
+            None => request.grid_of(image.geometry())?,
+        };
+        let regrid = Regrid::new(*image.geometry(), target)?;
+        let intensities = |how: Interpolation| regrid.apply_image(&image, &how.into());
         let by_default = || if image.is_label_like() { Interp::Label } else { Interp::Linear };
-        let interpolation = match self.interp.unwrap_or_else(by_default) {
-            Interp::Nearest => Some(Interpolation::Nearest),
-            Interp::Linear => Some(Interpolation::Linear),
-            Interp::Cubic => Some(Interpolation::CubicBSpline),
-            Interp::Label => None,
-        };
-        let converted = match interpolation {
-            Some(interpolation) => regrid.apply_image(&image, &Resampling::from(interpolation))?,
-            // Copied voxels keep their bits, so labels are not touched either.
-            None if regrid.is_exact() => regrid.apply_image(&image, &Resampling::default())?,
-            None => {
-                let frames = image.n_frames();
-                ensure!(frames == 1, "labels in {frames} frames: choose --interp nearest");
-                let labels = regrid.apply_labels(&image.label_map(0)?, LabelInterpolation::Vote)?;
-                Image::from(labels).with_notes(image.notes().clone())
-            }
-        };
+        let converted = match self.interp.unwrap_or_else(by_default) {
+            Interp::Nearest => intensities(Interpolation::Nearest),
+            Interp::Linear => intensities(Interpolation::Linear),
+            Interp::Cubic => intensities(Interpolation::CubicBSpline),
+            Interp::Label => regrid.apply_label_image(&image, LabelInterpolation::Vote),
+        }?;
         // Left open where it already is that of the input, so that a format that lacks it may choose.
         let stored = image.datatype();
         let datatype = self.dtype.or((converted.datatype() != stored).then_some(stored));
-        let options = WriteOptions { datatype, ..WriteOptions::default() };
-        Ok(converted.write(&self.output, &options)?)
-    }
-
-    /// The grid asked for.
-    fn target(&self, source: &Geometry) -> Result<Geometry> {
-        if let Some(reference) = &self.reference {
-            return Ok(*Image::read(reference)?.geometry());
-        }
-        let oriented = self.orient.map_or(*source, |code| source.reoriented(code));
-        Ok(match (self.spacing, self.shape) {
-            (None, None) => oriented,
-            (Some(spacing_mm), None) => oriented.with_spacing_mm(spacing_mm)?,
-            (None, Some(shape)) => oriented.with_shape(shape)?,
-            (Some(spacing_mm), Some(shape)) => {
-                oriented.with_spacing_and_shape(spacing_mm, shape)?
-            }
-        })
+        Ok(converted.write(&self.output, &WriteOptions { datatype, ..WriteOptions::default() })?)
     }
 }
 

@@ -13,6 +13,7 @@ mod affine;
 mod orientation;
 
 mod geometry;
+mod grid_request;
 mod volume;
 
 mod datatype;
@@ -26,6 +27,7 @@ mod regrid;
 mod bounding_box;
 mod intensity;
 mod statistics;
+mod summary;
 
 pub mod freesurfer;
 mod label_map;
@@ -39,6 +41,7 @@ pub use datatype::{Datatype, Sample};
 pub use error::{Error, FileFault, Result};
 pub use file::{FileFormat, ReadOptions, WriteOptions};
 pub use geometry::{Geometry, MAX_DERIVED_VOXELS, VoxelBox};
+pub use grid_request::GridRequest;
 pub use image::{HeaderNotes, Image, Scaling, StoredVoxels, Warning};
 pub use intensity::{
     IntensityMap, LinearMap, OutsideMask, PercentileRescale, Rescale, SliceMinMax, VoxelSelection,
@@ -48,5 +51,6 @@ pub use label_map::{Component, Components, Connectivity, Unlisted};
 pub use orientation::{Direction, Orientation};
 pub use regrid::{Interpolation, LabelInterpolation, LabelResampling, Regrid, Resampling};
 pub use statistics::Statistics;
+pub use summary::Summary;
 pub use volume::{LabelMap, Volume};
 pub use voxel_value::VoxelValue;

@@ -12,6 +12,8 @@
 //! NaN, infinities where rule 4 is needed, and overflow in rule 5 are errors. Labels (and files
 //! without a scaling field, as to integers) stop after rule 2: a label is never scaled or rounded.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::voxel_bytes::{ByteOrder, Element, converted, put_all};
@@ -252,8 +254,9 @@ impl<T: Element> Values<'_, T> {
     }
 
     fn first_stored(&self, is_it: impl Fn(T) -> bool + Sync) -> Option<usize> {
-        self.stored.par_chunks(CHUNK).enumerate().find_map_first(|(c, chunk)| {
-            chunk.iter().position(|&s| is_it(s)).map(|i| c * CHUNK + i)
+        first_in_chunks(self.stored.len(), &|range| {
+            let first = range.start;
+            self.stored[range].iter().position(|&s| is_it(s)).map(|i| first + i)
         })
     }
 
@@ -286,6 +289,16 @@ impl<T: Element> Values<'_, T> {
 
 /// Voxels looked at in one go; small enough to stop early.
 const CHUNK: usize = 1 << 16;
+
+/// The first index found, searching chunks in parallel. Not generic, because a parallel search is
+/// much code, and it is needed for 400 pairs of datatypes.
+fn first_in_chunks(
+    n: usize,
+    find: &(dyn Fn(Range<usize>) -> Option<usize> + Sync),
+) -> Option<usize> {
+    let chunks = (0..n.div_ceil(CHUNK)).into_par_iter();
+    chunks.find_map_first(|c| find(c * CHUNK..n.min((c + 1) * CHUNK)))
+}
 
 /// The scaling that spreads `min..=max` over all of the integer type `U`.
 ///

@@ -1,6 +1,6 @@
 //! Resampling of stored images: all frames, keeping the stored bits where voxels are copied.
 
-use super::resampling::Resampling;
+use super::resampling::{Interpolation, LabelInterpolation, LabelResampling, Resampling};
 use super::sampler::{Sampler, zeroed};
 use crate::datatype::Sample;
 use crate::error::{Error, Result};
@@ -28,6 +28,31 @@ pub(super) fn resample(
         (Scaling::IDENTITY, interpolated(sampler, image, target, resampling)?)
     };
     let resampled = Image::new(target, image.n_frames(), stored, scaling)?;
+    Ok(resampled.with_notes(image.notes().clone()).with_warnings(image.warnings().to_vec()))
+}
+
+/// All frames of an image of labels on the target grid: of the stored datatype where voxels are
+/// copied, else `i32`.
+pub(super) fn resample_labels(
+    sampler: &Sampler,
+    image: &Image,
+    target: Geometry,
+    how: LabelResampling,
+) -> Result<Image> {
+    if how.interpolation == LabelInterpolation::Nearest || sampler.map.is_lattice() {
+        let nearest = Resampling {
+            interpolation: Interpolation::Nearest,
+            outside: how.outside as f32,
+            ..Resampling::default()
+        };
+        return resample(sampler, image, target, &nearest);
+    }
+    let mut out = zeroed(n_target_voxels(image, target)?, WHAT)?;
+    for (frame, out) in out.chunks_exact_mut(target.n_voxels()).enumerate() {
+        sampler.labels(image.label_map(frame)?.voxels(), how, out);
+    }
+    let resampled =
+        Image::new(target, image.n_frames(), StoredVoxels::I32(out), Scaling::IDENTITY)?;
     Ok(resampled.with_notes(image.notes().clone()).with_warnings(image.warnings().to_vec()))
 }
 

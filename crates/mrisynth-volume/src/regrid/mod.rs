@@ -195,6 +195,22 @@ impl Regrid {
         self.inverse().apply_image(image, resampling)
     }
 
+    /// All frames of a stored image whose values are labels, resampled on the target grid.
+    ///
+    /// Where voxels are copied datatype and scaling stay, as in [`apply_image`](Self::apply_image);
+    /// otherwise the result holds the labels as `i32`.
+    ///
+    /// # Errors
+    /// As [`Regrid::apply`], and as [`Image::label_map`] when a value is not a label.
+    pub fn apply_label_image(
+        &self,
+        image: &Image,
+        resampling: impl Into<LabelResampling>,
+    ) -> Result<Image> {
+        self.check_on_source("the image", image.geometry())?;
+        image_frames::resample_labels(&self.sampler(), image, self.target, resampling.into())
+    }
+
     /// Voxels of any datatype (masks, indices), each target voxel a copy of the source voxel
     /// nearest to it.
     ///
