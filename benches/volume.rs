@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use mrisynth_volume::{
     Image, Interpolation, LabelInterpolation, LabelMap, Orientation, Regrid, Resampling, Scaling,
     StoredVoxels, Volume, WriteOptions,
@@ -74,5 +74,9 @@ fn regridding(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, files, regridding);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    files(&mut criterion);
+    regridding(&mut criterion);
+    criterion.final_summary();
+}

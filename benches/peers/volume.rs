@@ -42,8 +42,8 @@ fn memory(path: &Path) -> Result<()> {
     let before = peak_kib()?;
     let volume = Volume::<f32>::read(path)?;
     let after = peak_kib()?;
-    println!("{} {}", (after - before) * 1024, volume.voxels().len() * size_of::<f32>());
-    Ok(())
+    let grown = (after - before) * 1024;
+    Ok(writeln!(std::io::stdout(), "{grown} {}", size_of_val(volume.voxels()))?)
 }
 
 fn peak_kib() -> Result<u64> {

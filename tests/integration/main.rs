@@ -1,4 +1,6 @@
 //! What holds across modules: files there and back, places kept along a chain of steps.
 
+#![allow(clippy::unwrap_used, reason = "in a test it is an assertion")]
+
 mod place_kept;
 mod round_trip;

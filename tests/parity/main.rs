@@ -2,6 +2,8 @@
 //!
 //! `tests/fixtures/README.md` says how the goldens were made.
 
+#![allow(clippy::unwrap_used, reason = "in a test it is an assertion")]
+
 mod close;
 mod golden;
 
