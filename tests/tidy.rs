@@ -154,7 +154,7 @@ fn package_complaints(path: &str, manifest: &toml::Table) -> Vec<String> {
         }
     }
     let published = package.get("publish").and_then(toml::Value::as_bool) != Some(false);
-    if published == !path.starts_with("crates/") {
+    if published != path.starts_with("crates/") {
         complaints.push(format!("{path}: only what lies in crates/ is published"));
     }
     if !manifest.contains_key("lints") {
