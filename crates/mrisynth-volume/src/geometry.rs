@@ -156,7 +156,7 @@ impl Geometry {
             let (old_axis, old_positive) = stored.voxel_axis_along(direction.world_axis());
             let flipped = old_positive != direction.is_positive();
             let column = self.voxel_to_world.column(old_axis);
-            columns[new_axis] = if flipped { column.map(|c| -c) } else { column };
+            columns[new_axis] = if flipped { column.map(|c| 0.0 - c) } else { column }; // no −0
             first[old_axis] = if flipped { (self.shape[old_axis] - 1) as f64 } else { 0.0 };
             shape[new_axis] = self.shape[old_axis];
         }
