@@ -54,3 +54,8 @@ pub use statistics::Statistics;
 pub use summary::Summary;
 pub use volume::{LabelMap, Volume};
 pub use voxel_value::VoxelValue;
+
+/// Keeps the program in the README compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
