@@ -1,0 +1,71 @@
+//! What can go wrong, and which argument is at fault.
+
+use std::path::PathBuf;
+
+/// The result of everything fallible in this crate that is not a tensor operation.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong.
+///
+/// Tensor operations return [`candle_core::Result`], so that they compose with candle's; their
+/// errors are these, wrapped, with the same message.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Two tensors, or a tensor and the setting of an operation, do not fit together.
+    #[error("{op}: {argument} has the shape {found:?}, expected {expected}")]
+    Shape {
+        /// The operation.
+        op: &'static str,
+        /// The argument with the wrong shape.
+        argument: &'static str,
+        /// The shape it has.
+        found: Vec<usize>,
+        /// The shape it should have, and which other shape says so.
+        expected: String,
+    },
+    /// A setting is outside its domain.
+    #[error("{op}: {argument} is {found}, expected {expected}")]
+    Argument {
+        /// The operation.
+        op: &'static str,
+        /// The setting.
+        argument: &'static str,
+        /// Its value.
+        found: String,
+        /// Its domain.
+        expected: String,
+    },
+    /// An argument has a dtype or device that the operation does not know, or not the other's.
+    #[error("{op}: {argument} is {found}, expected {expected}")]
+    DType {
+        /// The operation.
+        op: &'static str,
+        /// The argument.
+        argument: &'static str,
+        /// Its dtype.
+        found: String,
+        /// The dtypes accepted.
+        expected: String,
+    },
+    /// A file cannot be read or written, or does not hold what it should.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the name of the tensor or field.
+        problem: String,
+    },
+    /// candle refuses.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+impl From<Error> for candle_core::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Candle(error) => error,
+            other => Self::wrap(other),
+        }
+    }
+}

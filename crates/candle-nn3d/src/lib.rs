@@ -1,0 +1,11 @@
+//! The trainable 3-D layers that candle lacks, fast on a CPU.
+
+mod kernels;
+
+mod channels_last;
+
+mod error;
+
+pub use channels_last::ChannelsLast;
+pub use error::{Error, Result};
+pub use kernels::tier::{TIER_VARIABLE, Tier};
