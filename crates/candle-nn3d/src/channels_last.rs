@@ -68,6 +68,15 @@ impl ChannelsLast {
         rows.apply_op1(TransposeLastTwo)?.reshape((n, c, sx, sy, sz))
     }
 
+    /// Runs an operation on `[n, c, x, y, z]`: there, and back.
+    #[allow(dead_code, reason = "the layers come next")]
+    pub(crate) fn through(
+        x: &Tensor,
+        operation: impl FnOnce(&Self) -> Result<Self>,
+    ) -> Result<Tensor> {
+        operation(&Self::from_ncxyz(x)?)?.to_ncxyz()
+    }
+
     /// The tensor, `[n, x, y, z, c]`, contiguous.
     #[must_use]
     pub fn tensor(&self) -> &Tensor {

@@ -3,9 +3,11 @@
 mod kernels;
 
 mod channels_last;
+mod conv_shape;
 
 mod error;
 
 pub use channels_last::ChannelsLast;
+pub use conv_shape::Conv3dConfig;
 pub use error::{Error, Result};
 pub use kernels::tier::{TIER_VARIABLE, Tier};
