@@ -101,6 +101,31 @@ impl FromStr for Datatype {
     }
 }
 
+/// Runs one generic expression with `$T` the Rust type of a [`Datatype`].
+macro_rules! with_datatype {
+    ($datatype:expr, $T:ident => $body:expr) => {{
+        macro_rules! run {
+            ($type:ty) => {{
+                type $T = $type;
+                $body
+            }};
+        }
+        match $datatype {
+            $crate::datatype::Datatype::U8 => run!(u8),
+            $crate::datatype::Datatype::I8 => run!(i8),
+            $crate::datatype::Datatype::U16 => run!(u16),
+            $crate::datatype::Datatype::I16 => run!(i16),
+            $crate::datatype::Datatype::U32 => run!(u32),
+            $crate::datatype::Datatype::I32 => run!(i32),
+            $crate::datatype::Datatype::U64 => run!(u64),
+            $crate::datatype::Datatype::I64 => run!(i64),
+            $crate::datatype::Datatype::F32 => run!(f32),
+            $crate::datatype::Datatype::F64 => run!(f64),
+        }
+    }};
+}
+pub(crate) use with_datatype;
+
 /// A voxel value of one of the ten datatypes.
 ///
 /// Sealed: the datatypes are those that NIfTI can store as a real number.

@@ -65,6 +65,23 @@ impl StoredVoxels {
     }
 }
 
+/// A datatype that knows which of the [`StoredVoxels`] it is.
+pub(crate) trait IntoStored: crate::datatype::Sample {
+    /// The vector as one of the ten.
+    fn into_stored(voxels: Vec<Self>) -> StoredVoxels;
+}
+
+macro_rules! into_stored {
+    ($($rust:ident $variant:ident),*) => {$(
+        impl IntoStored for $rust {
+            fn into_stored(voxels: Vec<Self>) -> StoredVoxels {
+                StoredVoxels::$variant(voxels)
+            }
+        }
+    )*};
+}
+into_stored!(u8 U8, i8 I8, u16 U16, i16 I16, u32 U32, i32 I32, u64 U64, i64 I64, f32 F32, f64 F64);
+
 /// `value = slope · stored + inter`, computed in `f64`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scaling {
@@ -96,6 +113,9 @@ impl Scaling {
         stored * self.slope + self.inter
     }
 }
+
+/// NIfTI's `intent_code` for labels.
+pub(crate) const INTENT_LABEL: i32 = 1002;
 
 /// What a header says beyond voxels and geometry; carried along so that a conversion keeps it.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -8,10 +8,8 @@
 //! and `u8` ones among them.
 
 use crate::datatype::Sample;
-use crate::image::{Image, with_stored};
+use crate::image::{INTENT_LABEL, Image, with_stored};
 
-/// NIfTI's `intent_code` for labels.
-const INTENT_LABEL: i32 = 1002;
 /// More different values than any atlas of the brain in use has labels (Schaefer's finest: 1000 to
 /// a brain; FreeSurfer's `wmparc`: about 180).
 const MAX_LABELS: usize = 2048;

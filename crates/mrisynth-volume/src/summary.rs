@@ -72,8 +72,10 @@ impl Image {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A millionth of a millimetre is the rounding of an `f32` header.
+        let rounded = |value: f64| (value * 1e6).round() / 1e6;
         let joined = |values: &[f64]| {
-            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+            let values: Vec<String> = values.iter().map(|&v| rounded(v).to_string()).collect();
             values.join(" × ")
         };
         let shape: Vec<String> = self.shape.iter().map(ToString::to_string).collect();

@@ -2,17 +2,11 @@
 
 use std::marker::PhantomData;
 
+use super::byte_order::ByteOrder;
 use crate::datatype::Sample;
 use crate::error::{Error, FileFault};
 use crate::image::Scaling;
 use crate::voxel_value::VoxelValue;
-
-/// The order of the bytes of a number in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ByteOrder {
-    Little,
-    Big,
-}
 
 /// A stored type that can be decoded from bytes.
 pub(super) trait Stored: Sample {
@@ -149,31 +143,3 @@ impl<'a, S: Stored, C: Convert<S>> Decoder<'a, S, C> {
         self.voxels
     }
 }
-
-/// Runs one generic expression with `$S` the Rust type of a [`Datatype`](crate::Datatype) and
-/// `$Variant` that of [`StoredVoxels`](crate::StoredVoxels).
-macro_rules! with_datatype {
-    ($datatype:expr, $S:ident, $Variant:ident => $body:expr) => {{
-        macro_rules! run {
-            ($type:ty, $variant:ident) => {{
-                type $S = $type;
-                #[allow(unused_imports, reason = "not every body wants the variant")]
-                use $crate::image::StoredVoxels::$variant as $Variant;
-                $body
-            }};
-        }
-        match $datatype {
-            $crate::datatype::Datatype::U8 => run!(u8, U8),
-            $crate::datatype::Datatype::I8 => run!(i8, I8),
-            $crate::datatype::Datatype::U16 => run!(u16, U16),
-            $crate::datatype::Datatype::I16 => run!(i16, I16),
-            $crate::datatype::Datatype::U32 => run!(u32, U32),
-            $crate::datatype::Datatype::I32 => run!(i32, I32),
-            $crate::datatype::Datatype::U64 => run!(u64, U64),
-            $crate::datatype::Datatype::I64 => run!(i64, I64),
-            $crate::datatype::Datatype::F32 => run!(f32, F32),
-            $crate::datatype::Datatype::F64 => run!(f64, F64),
-        }
-    }};
-}
-pub(super) use with_datatype;

@@ -94,7 +94,8 @@ fn deflated_block(file: &FileBytes<'_>, index: usize, level: u32) -> io::Result<
 mod tests {
     use std::io::Read;
 
-    use super::super::voxel_bytes::{BLOCK_BYTES, ByteOrder, put_all};
+    use super::super::byte_order::ByteOrder;
+    use super::super::voxel_bytes::{BLOCK_BYTES, put_all};
     use super::*;
 
     fn zipped(voxels: &[i16], header: &[u8], level: u32) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! What the header of any format comes to, and which format a header is of.
 
-use super::decode::ByteOrder;
+use super::byte_order::ByteOrder;
 use super::inflate::MAGIC;
 use super::{mgh, nifti_header};
 use crate::datatype::Datatype;

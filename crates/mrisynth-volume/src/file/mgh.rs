@@ -1,6 +1,6 @@
 //! The header of FreeSurfer's MGH, and of MGZ, which is MGH compressed.
 
-use super::decode::ByteOrder;
+use super::byte_order::ByteOrder;
 use super::image_header::{ImageHeader, VoxelsIn, count_voxel_bytes};
 use crate::affine::Affine;
 use crate::datatype::Datatype;

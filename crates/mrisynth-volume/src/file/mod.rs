@@ -8,6 +8,8 @@
 //! headers, [`voxel_bytes`] and [`gzip_blocks`] turn voxels into bytes block by block, and [`write`]
 //! joins them into a durable file.
 
+mod byte_order;
+
 mod read;
 
 mod image_header;

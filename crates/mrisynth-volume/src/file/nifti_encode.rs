@@ -21,9 +21,6 @@ use crate::image::HeaderNotes;
 /// The bytes of `descrip` less the closing zero.
 pub(super) const DESCRIPTION_BYTES: usize = 79;
 
-/// `intent_code` of labels.
-pub(super) const INTENT_LABEL: i32 = 1002;
-
 const CODE_ALIGNED: i64 = 2;
 const UNIT_MILLIMETRE: u8 = 2;
 const TIME_UNIT_BITS: u8 = 0b11_1000;

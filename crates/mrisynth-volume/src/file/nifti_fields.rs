@@ -2,7 +2,7 @@
 
 use nifti::NiftiHeader;
 
-use super::decode::ByteOrder;
+use super::byte_order::ByteOrder;
 use super::nifti_header::Version;
 use crate::error::FileFault;
 

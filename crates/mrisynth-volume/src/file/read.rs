@@ -3,12 +3,13 @@
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use super::decode::{AsStored, AsValues, Convert, Decoder, Stored, with_datatype};
+use super::decode::{AsStored, AsValues, Convert, Decoder, Stored};
 use super::image_header::{ImageHeader, VoxelsIn};
 use super::pair::{self, Role};
 use super::source::{Source, Span};
+use crate::datatype::with_datatype;
 use crate::error::{Error, FileFault, Result};
-use crate::image::{Image, Warning};
+use crate::image::{Image, IntoStored, Warning};
 use crate::volume::Volume;
 use crate::voxel_value::VoxelValue;
 
@@ -188,9 +189,9 @@ impl<'a> Opened<'a> {
     fn image(mut self, options: &ReadOptions) -> Result<Image> {
         let ImageHeader { geometry, n_frames, datatype, scaling, .. } = self.header;
         let notes = std::mem::take(&mut self.header.notes);
-        let (stored, warnings) = with_datatype!(datatype, S, Variant => {
+        let (stored, warnings) = with_datatype!(datatype, S => {
             let (voxels, warnings) = self.decode::<S, _>(&AsStored, options)?;
-            (Variant(voxels), warnings)
+            (S::into_stored(voxels), warnings)
         });
         Ok(Image::new(geometry, n_frames, stored, scaling)?
             .with_notes(notes)
@@ -210,8 +211,7 @@ impl<'a> Opened<'a> {
             ));
         }
         let convert = AsValues::<V> { scaling, shape: geometry.shape(), value: PhantomData };
-        let voxels =
-            with_datatype!(datatype, S, Variant => self.decode::<S, _>(&convert, options)?.0);
+        let voxels = with_datatype!(datatype, S => self.decode::<S, _>(&convert, options)?.0);
         Volume::new(voxels, geometry)
     }
 

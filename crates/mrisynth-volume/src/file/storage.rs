@@ -16,8 +16,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::voxel_bytes::{ByteOrder, Element, converted, put_all};
-use crate::datatype::Datatype;
+use super::byte_order::ByteOrder;
+use super::voxel_bytes::{Element, converted, put_all};
+use crate::datatype::{Datatype, with_datatype};
 use crate::error::FileFault;
 use crate::image::Scaling;
 
@@ -94,54 +95,6 @@ enum Rule {
     Convert(Scaling),
     /// The values under this scaling, as multiples of the file's slope above its intercept.
     Quantise(Scaling),
-}
-
-/// Runs a generic expression with `$U` the Rust type of a datatype.
-macro_rules! with_datatype {
-    ($datatype:expr, $U:ident => $body:expr) => {
-        match $datatype {
-            Datatype::U8 => {
-                type $U = u8;
-                $body
-            }
-            Datatype::I8 => {
-                type $U = i8;
-                $body
-            }
-            Datatype::U16 => {
-                type $U = u16;
-                $body
-            }
-            Datatype::I16 => {
-                type $U = i16;
-                $body
-            }
-            Datatype::U32 => {
-                type $U = u32;
-                $body
-            }
-            Datatype::I32 => {
-                type $U = i32;
-                $body
-            }
-            Datatype::U64 => {
-                type $U = u64;
-                $body
-            }
-            Datatype::I64 => {
-                type $U = i64;
-                $body
-            }
-            Datatype::F32 => {
-                type $U = f32;
-                $body
-            }
-            Datatype::F64 => {
-                type $U = f64;
-                $body
-            }
-        }
-    };
 }
 
 const SMALL_INTEGERS: [Datatype; 3] = [Datatype::U8, Datatype::I16, Datatype::I32];

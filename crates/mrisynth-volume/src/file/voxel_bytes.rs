@@ -3,16 +3,8 @@
 
 use std::ops::Range;
 
+use super::byte_order::ByteOrder;
 use crate::datatype::Sample;
-
-/// Which end of a number a format stores first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ByteOrder {
-    /// Least significant byte first: NIfTI as written here.
-    Little,
-    /// Most significant byte first: MGH.
-    Big,
-}
 
 /// A number that can be written, and converted to the other nine datatypes.
 pub(super) trait Element: Sample {

@@ -6,15 +6,16 @@ use std::path::Path;
 use durable_file::DurableFile;
 use serde::{Deserialize, Serialize};
 
+use super::byte_order::ByteOrder;
 use super::gzip_blocks::{write_gzip, write_plain};
 use super::mgh_encode::{MGH_CAPACITY, mgh_header};
-use super::nifti_encode::{DESCRIPTION_BYTES, INTENT_LABEL, NiftiVersion, nifti_header};
+use super::nifti_encode::{DESCRIPTION_BYTES, NiftiVersion, nifti_header};
 use super::storage::{Storage, Values, Wanted};
-use super::voxel_bytes::{ByteOrder, Element, FileBytes};
+use super::voxel_bytes::{Element, FileBytes};
 use crate::datatype::Datatype;
 use crate::error::{Error, FileFault, Result};
 use crate::geometry::Geometry;
-use crate::image::{HeaderNotes, Image, Scaling, with_stored};
+use crate::image::{HeaderNotes, INTENT_LABEL, Image, Scaling, with_stored};
 use crate::volume::{LabelMap, Volume};
 
 /// The formats written.

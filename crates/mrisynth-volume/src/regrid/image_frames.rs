@@ -2,10 +2,9 @@
 
 use super::resampling::{Interpolation, LabelInterpolation, LabelResampling, Resampling};
 use super::sampler::{Sampler, zeroed};
-use crate::datatype::Sample;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::image::{Image, Scaling, StoredVoxels, with_stored};
+use crate::image::{Image, IntoStored, Scaling, StoredVoxels, with_stored};
 
 /// What the buffers are called when there is no memory for them.
 const WHAT: &str = "a resampled image";
@@ -56,7 +55,7 @@ pub(super) fn resample_labels(
     Ok(resampled.with_notes(image.notes().clone()).with_warnings(image.warnings().to_vec()))
 }
 
-fn copied<T: Stored>(
+fn copied<T: NearestTo>(
     sampler: &Sampler,
     image: &Image,
     voxels: &[T],
@@ -89,26 +88,21 @@ fn n_target_voxels(image: &Image, target: Geometry) -> Result<usize> {
     n.ok_or(Error::OutOfMemory { what: WHAT, bytes: u64::MAX })
 }
 
-/// What the ten datatypes need beyond their values to be copied from image to image.
-trait Stored: Sample {
+/// The conversion of a value to a stored one.
+trait NearestTo: IntoStored {
     /// The stored value nearest to a number; 0 for NaN in integers.
     fn nearest_to(value: f64) -> Self;
-    fn into_stored(voxels: Vec<Self>) -> StoredVoxels;
 }
 
-macro_rules! stored {
-    ($rounded:expr; $($rust:ident $variant:ident),*) => {$(
-        impl Stored for $rust {
+macro_rules! nearest_to {
+    ($rounded:expr; $($rust:ident),*) => {$(
+        impl NearestTo for $rust {
             fn nearest_to(value: f64) -> Self {
                 let rounded: fn(f64) -> f64 = $rounded;
                 rounded(value) as $rust // saturates
             }
-
-            fn into_stored(voxels: Vec<Self>) -> StoredVoxels {
-                StoredVoxels::$variant(voxels)
-            }
         }
     )*};
 }
-stored!(f64::round; u8 U8, i8 I8, u16 U16, i16 I16, u32 U32, i32 I32, u64 U64, i64 I64);
-stored!(std::convert::identity; f32 F32, f64 F64);
+nearest_to!(f64::round; u8, i8, u16, i16, u32, i32, u64, i64);
+nearest_to!(std::convert::identity; f32, f64);
