@@ -7,6 +7,9 @@ mod conv_shape;
 
 mod error;
 
+#[cfg(test)]
+mod gradient_check;
+
 pub use channels_last::ChannelsLast;
 pub use conv_shape::Conv3dConfig;
 pub use error::{Error, Result};
