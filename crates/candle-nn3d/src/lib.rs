@@ -20,6 +20,8 @@ mod error;
 #[cfg(test)]
 mod gradient_check;
 #[cfg(test)]
+mod invariance;
+#[cfg(test)]
 mod reference;
 
 /// Operations without parameters; on [`ChannelsLast`] activations unless they say otherwise.

@@ -12,3 +12,6 @@ pub(crate) mod resample;
 pub(crate) mod tier;
 pub(crate) mod vectorise;
 pub(crate) mod window;
+
+#[cfg(test)]
+mod tests;

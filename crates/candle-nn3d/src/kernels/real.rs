@@ -23,14 +23,12 @@ pub(crate) trait Real:
     + 'static
 {
     const ZERO: Self;
-    const ONE: Self;
     fn from_f64(x: f64) -> Self;
     fn to_f64(self) -> f64;
 }
 
 impl Real for f32 {
     const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
@@ -45,7 +43,6 @@ impl Real for f32 {
 
 impl Real for f64 {
     const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
