@@ -43,6 +43,8 @@ pub fn mse_loss(prediction: &Tensor, target: &Tensor, weights: Option<&[f64]>) -
 /// The mean of w · |prediction − target|; its slope at 0 is 0.
 ///
 /// # Shapes
+/// As [`mse_loss`].
+///
 /// # Errors
 /// As [`mse_loss`].
 pub fn l1_loss(prediction: &Tensor, target: &Tensor, weights: Option<&[f64]>) -> Result<Tensor> {

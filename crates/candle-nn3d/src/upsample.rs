@@ -140,7 +140,8 @@ pub enum UpsampleMode {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UpsampleTo {
-    /// Multiples of the input's size, rounded down.
+    /// Multiples of the input's size, rounded down. Positions are those of the factors themselves,
+    /// as PyTorch has them, not of the rounded sizes.
     Factors([f64; 3]),
     /// Voxels.
     Size([usize; 3]),
@@ -179,7 +180,9 @@ impl Upsample {
                 upsample_trilinear(x, factors)
             }
             (UpsampleMode::Nearest, UpsampleTo::Factors(factors)) => {
-                nearest(x, scaled(NEAREST, x, factors)?)
+                let (space, size) = (x.space(), scaled(NEAREST, x, factors)?);
+                let along = |axis| AxisMap::nearest_by(space[axis], size[axis], factors[axis]);
+                Resample { op: NEAREST, axes: std::array::from_fn(along) }.apply(x)
             }
         }
     }

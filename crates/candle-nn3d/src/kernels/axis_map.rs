@@ -30,6 +30,12 @@ impl AxisMap {
         Self::from_rows(inputs, (0..outputs).map(|o| [(source(o), 1.0)]))
     }
 
+    /// Output `o` copies input ⌊o / `factor`⌋, or the last one.
+    pub(crate) fn nearest_by(inputs: usize, outputs: usize, factor: f64) -> Self {
+        let source = |o: usize| ((o as f64 / factor) as usize).min(inputs - 1);
+        Self::from_rows(inputs, (0..outputs).map(|o| [(source(o), 1.0)]))
+    }
+
     /// Linear interpolation at max(0, (o + ½) · `scale` − ½), the last input held beyond the end.
     pub(crate) fn linear(inputs: usize, outputs: usize, scale: f64) -> Self {
         let last = inputs - 1;

@@ -1,11 +1,13 @@
 use candle_core::{Device, Var};
 
-use super::*;
+use super::{DType, Result, Tensor, huber_loss, l1_loss, mse_loss};
 use crate::gradient_check::{check_gradients, distinct};
 
 type Loss = fn(&Tensor, &Tensor, Option<&[f64]>) -> Result<Tensor>;
 
-const LOSSES: [(&str, Loss, fn(f64) -> f64); 4] = [
+type Penalty = fn(f64) -> f64;
+
+const LOSSES: [(&str, Loss, Penalty); 4] = [
     ("mse", mse_loss, |d| d * d),
     ("l1", l1_loss, f64::abs),
     ("huber 1", |a, b, w| huber_loss(a, b, 1.0, w), |d| huber(d, 1.0)),

@@ -68,6 +68,21 @@ fn averages_are_sums_over_counts_with_and_without_padding() {
     }
 }
 
+/// Values of `torch.nn.functional.avg_pool3d`, PyTorch 2.15, along one axis.
+#[test]
+fn averages_at_the_edges_are_those_of_pytorch() {
+    let values: Vec<f64> = (1..8).map(f64::from).collect();
+    let x = Tensor::new(values, &Device::Cpu).unwrap().reshape((1, 1, 1, 7, 1)).unwrap();
+    let x = ChannelsLast::new(x).unwrap();
+    for (count_padding, want) in
+        [(true, [1.0, 3.0, 5.0, 13.0 / 3.0]), (false, [1.5, 3.0, 5.0, 6.5])]
+    {
+        let want = Volume { shape: [1, 1, 1, 4, 1], values: want.to_vec() };
+        let y = avg_pool3d(&x, [1, 1, 3], [1, 1, 2], [0, 0, 1], count_padding).unwrap();
+        want.assert_close(&y, 1e-14);
+    }
+}
+
 #[test]
 fn maxima_are_exact_in_every_dtype() {
     for shape in SHAPES {
@@ -119,7 +134,7 @@ fn gradients_are_those_of_finite_differences() {
         let x = distinct(&shape, 0.0).unwrap();
         for [kernel, stride, padding] in SETTINGS {
             let check = |f: &dyn Fn(&ChannelsLast) -> Result<ChannelsLast>| {
-                check_gradients(&[x.clone()], |x| {
+                check_gradients(std::slice::from_ref(&x), |x| {
                     weighted_sum(f(&ChannelsLast::new(x[0].clone())?)?.tensor())
                 });
             };
@@ -157,6 +172,9 @@ fn nan_is_the_maximum_of_its_windows() {
     let (y, gradient) = gradient_of_max(&[f32::NAN, 9.0, 1.0, 3.0], 2, 2);
     assert!(y[0].is_nan());
     assert_eq!((y[1], gradient), (3.0, vec![1.0, 0.0, 0.0, 1.0]));
+    // Of several, the gradient goes to the last, as in PyTorch 2.15.
+    let (_, gradient) = gradient_of_max(&[f32::NAN, 9.0, f32::NAN, 1.0], 4, 4);
+    assert_eq!(gradient, [0.0, 0.0, 1.0, 0.0]);
 }
 
 #[test]

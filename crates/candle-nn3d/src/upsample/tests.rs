@@ -47,6 +47,38 @@ fn trilinear_is_the_documented_formula_by_factors_and_to_a_size() {
     }
 }
 
+/// Values of `torch.nn.functional.interpolate`, PyTorch 2.15, along one axis.
+#[test]
+fn fractional_factors_and_sizes_place_voxels_as_pytorch_does() {
+    let axis = |values: &[f64]| {
+        let x = Tensor::new(values, &Device::Cpu).unwrap().reshape((1, (), 1, 1, 1)).unwrap();
+        ChannelsLast::new(x).unwrap()
+    };
+    let flat = |y: ChannelsLast| Volume::from(y.tensor()).values;
+    let layer = |mode, factor| Upsample { mode, to: UpsampleTo::Factors([factor, 1.0, 1.0]) };
+
+    let ten = axis(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
+    let nearest =
+        |factor| flat(layer(UpsampleMode::Nearest, factor).forward_channels_last(&ten).unwrap());
+    // Rounding the size to 3 first would give 0, 3, 6.
+    assert_eq!(nearest(0.35), [0.0, 2.0, 5.0]);
+    assert_eq!(nearest(1.2)[..7], [0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+
+    let squares = axis(&[0.0, 1.0, 4.0]);
+    let by_factor = layer(UpsampleMode::Trilinear, 1.9).forward_channels_last(&squares).unwrap();
+    let want = [
+        0.0,
+        0.289_473_684_210_526,
+        0.815_789_473_684_210,
+        2.026_315_789_473_684,
+        3.605_263_157_894_737,
+    ];
+    assert!(flat(by_factor).iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-14));
+    let to_size = upsample_trilinear_to(&squares, [5, 1, 1]).unwrap();
+    let want = [0.0, 0.4, 1.0, 2.8, 4.0];
+    assert!(flat(to_size).iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-14));
+}
+
 #[test]
 fn nearest_repeats_voxels_exactly_in_every_dtype() {
     for shape in SHAPES {
@@ -99,7 +131,7 @@ fn gradients_are_those_of_finite_differences() {
     for shape in [[2, 2, 3, 2, 2], [1, 1, 4, 3, 3], [1, 3, 1, 1, 5]] {
         let x = crate::gradient_check::distinct(&shape, 0.0).unwrap();
         let check = |f: fn(&ChannelsLast) -> Result<ChannelsLast>| {
-            check_gradients(&[x.clone()], |x| {
+            check_gradients(std::slice::from_ref(&x), |x| {
                 weighted_sum(f(&ChannelsLast::new(x[0].clone())?)?.tensor())
             });
         };
