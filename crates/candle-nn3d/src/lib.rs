@@ -4,10 +4,46 @@ mod kernels;
 
 mod channels_last;
 mod conv_shape;
+mod typed_slice;
+
+mod arithmetic;
+mod concat;
+mod dropout;
+mod loss;
+mod pad;
+mod pool;
+mod resample;
+mod upsample;
 
 mod error;
 
+#[cfg(test)]
+mod gradient_check;
+#[cfg(test)]
+mod invariance;
+#[cfg(test)]
+mod reference;
+
+/// Operations without parameters; on [`ChannelsLast`] activations unless they say otherwise.
+pub mod ops {
+    pub use crate::arithmetic::{add, scale};
+    pub use crate::concat::concat_channels;
+    pub use crate::dropout::{dropout, dropout_channels};
+    pub use crate::loss::{huber_loss, l1_loss, mse_loss};
+    pub use crate::pad::{crop, pad_constant};
+    pub use crate::pool::{avg_pool3d, global_avg_pool3d, max_pool3d};
+    pub use crate::upsample::{
+        upsample_nearest, upsample_nearest_to, upsample_trilinear, upsample_trilinear_to,
+    };
+
+    #[cfg(doc)]
+    use crate::ChannelsLast;
+}
+
 pub use channels_last::ChannelsLast;
 pub use conv_shape::Conv3dConfig;
+pub use dropout::Dropout;
 pub use error::{Error, Result};
 pub use kernels::tier::{TIER_VARIABLE, Tier};
+pub use pool::{AvgPool3d, MaxPool3d};
+pub use upsample::{Upsample, UpsampleMode, UpsampleTo};

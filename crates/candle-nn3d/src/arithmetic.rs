@@ -1,0 +1,123 @@
+//! Sums and multiples of activations on all cores; candle's own run on one.
+
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
+
+use crate::channels_last::ChannelsLast;
+use crate::error::Error;
+use crate::kernels::arithmetic;
+use crate::kernels::real::{Element, Real};
+use crate::kernels::tier::Tier;
+use crate::typed_slice::{by_dtype, elements};
+
+#[cfg(test)]
+mod tests;
+
+const ADD: &str = "add";
+const SCALE: &str = "scale";
+
+/// The sum of two activations of the same shape, as at the end of a residual block.
+///
+/// # Errors
+/// Shapes or dtypes that differ, or a dtype other than f32, bf16 and f64.
+///
+/// # Examples
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use candle_nn3d::{ChannelsLast, ops};
+/// let x = ChannelsLast::new(Tensor::ones((1, 2, 2, 2, 3), DType::F32, &Device::Cpu)?)?;
+/// let y = ops::add(&x, &ops::scale(&x, 0.5)?)?;
+/// assert_eq!(y.tensor().sum_all()?.to_scalar::<f32>()?, 36.0);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+pub fn add(a: &ChannelsLast, b: &ChannelsLast) -> Result<ChannelsLast> {
+    let (a, b) = (a.tensor(), b.tensor());
+    if a.dims() != b.dims() {
+        let (found, expected) = (b.dims().to_vec(), format!("that of a, {:?}", a.dims()));
+        return Err(Error::Shape { op: ADD, argument: "b", found, expected }.into());
+    }
+    if a.dtype() != b.dtype() {
+        let (found, expected) = (b.dtype().as_str().into(), a.dtype().as_str().into());
+        return Err(Error::DType { op: ADD, argument: "b", found, expected }.into());
+    }
+    ChannelsLast::new(a.apply_op2(b, Add)?)
+}
+
+/// `factor` times an activation.
+///
+/// # Errors
+/// A dtype other than f32, bf16 and f64.
+pub fn scale(x: &ChannelsLast, factor: f64) -> Result<ChannelsLast> {
+    ChannelsLast::new(x.tensor().apply_op1(Scale(factor))?)
+}
+
+struct Add;
+
+impl Add {
+    fn run<T: Element>(
+        (a, a_layout): (&CpuStorage, &Layout),
+        (b, b_layout): (&CpuStorage, &Layout),
+    ) -> Result<(CpuStorage, Shape)> {
+        let a = elements::<T>(ADD, "a", a, a_layout)?;
+        let b = elements::<T>(ADD, "b", b, b_layout)?;
+        let mut y = T::zeros(a.len());
+        arithmetic::add(Tier::current(), a, b, &mut y);
+        Ok((T::to_cpu_storage_owned(y), a_layout.shape().clone()))
+    }
+}
+
+impl CustomOp2 for Add {
+    fn name(&self) -> &'static str {
+        ADD
+    }
+
+    fn cpu_fwd(
+        &self,
+        a: &CpuStorage,
+        a_layout: &Layout,
+        b: &CpuStorage,
+        b_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (a, b) = ((a, a_layout), (b, b_layout));
+        by_dtype!(ADD, "a", a.0.dtype(), T => Self::run::<T>(a, b))
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        Ok((Some(gradient.clone()), Some(gradient.clone())))
+    }
+}
+
+struct Scale(f64);
+
+impl Scale {
+    fn run<T: Element>(
+        &self,
+        storage: &CpuStorage,
+        layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let x = elements::<T>(SCALE, "x", storage, layout)?;
+        let mut y = T::zeros(x.len());
+        arithmetic::scale(Tier::current(), T::Real::from_f64(self.0), x, &mut y);
+        Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
+    }
+}
+
+impl CustomOp1 for Scale {
+    fn name(&self) -> &'static str {
+        SCALE
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        by_dtype!(SCALE, "x", storage.dtype(), T => self.run::<T>(storage, layout))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(gradient.contiguous()?.apply_op1_no_bwd(self)?))
+    }
+}
