@@ -10,4 +10,5 @@ mod error;
 pub use channels_last::ChannelsLast;
 pub use conv_shape::Conv3dConfig;
 pub use error::{Error, Result};
+pub use kernels::conv3d::Conv3dAlgorithm;
 pub use kernels::tier::{TIER_VARIABLE, Tier};

@@ -1,3 +1,7 @@
 //! Kernels on slices: no tensors here. The only place for `unsafe`.
 
+mod aligned;
+pub(crate) mod conv3d;
+mod gemm;
 pub(crate) mod tier;
+mod vector;
