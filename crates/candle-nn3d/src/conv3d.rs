@@ -11,7 +11,8 @@ use candle_nn::{Init, VarBuilder};
 use crate::channels_last::ChannelsLast;
 use crate::conv_shape::Conv3dConfig;
 use crate::error::Error;
-use op::conv3d as convolve;
+use crate::kernels::conv3d::Conv3dAlgorithm;
+use op::conv3d_by;
 use prepared::PreparedConv3d;
 
 /// A convolution with its weight and bias; the operation is [`ops::conv3d`](crate::ops::conv3d).
@@ -22,6 +23,7 @@ pub struct Conv3d {
     weight: Tensor,
     bias: Option<Tensor>,
     config: Conv3dConfig,
+    algorithm: Conv3dAlgorithm,
 }
 
 impl Conv3d {
@@ -31,7 +33,13 @@ impl Conv3d {
     /// `weight` `[c_out, c_in / groups, kx, ky, kz]`, `bias` `[c_out]`.
     #[must_use]
     pub fn new(weight: Tensor, bias: Option<Tensor>, config: Conv3dConfig) -> Self {
-        Self { weight, bias, config }
+        Self { weight, bias, config, algorithm: Conv3dAlgorithm::Auto }
+    }
+
+    /// The same layer, computed by this algorithm.
+    #[must_use]
+    pub fn with_algorithm(self, algorithm: Conv3dAlgorithm) -> Self {
+        Self { algorithm, ..self }
     }
 
     /// The layer on activations in the kernels' own layout.
@@ -39,18 +47,18 @@ impl Conv3d {
     /// # Errors
     /// As [`ops::conv3d`](crate::ops::conv3d).
     pub fn forward_channels_last(&self, x: &ChannelsLast) -> Result<ChannelsLast> {
-        convolve(x, &self.weight, self.bias.as_ref(), &self.config)
+        conv3d_by(self.algorithm, x, &self.weight, self.bias.as_ref(), &self.config)
     }
 
-    /// The layer for inference: weights are brought into the kernels' own form once, for volumes of
-    /// `space` voxels (others work too). It keeps no reference to the original weights, so dropping
-    /// this layer and its variables releases them. It cannot be trained.
+    /// The layer for inference on volumes of `space` voxels: its weights are brought into the
+    /// kernels' own form once. It keeps no reference to the original weights, so dropping this
+    /// layer and its variables releases them. It cannot be trained.
     ///
     /// # Errors
     /// [`Error::DType`] unless f32 or bf16; [`Error::Shape`] or [`Error::Argument`] when weights,
     /// settings and `space` do not fit together.
     pub fn prepared(&self, space: [usize; 3]) -> Result<PreparedConv3d> {
-        PreparedConv3d::new(&self.weight, self.bias.as_ref(), &self.config, space)
+        PreparedConv3d::new(self, space)
     }
 
     /// The weight, `[c_out, c_in / groups, kx, ky, kz]`.
@@ -123,7 +131,7 @@ pub fn conv3d_no_bias(
     check_sizes("conv3d", c_in, c_out, [kx, ky, kz], config.groups)?;
     let shape = [c_out, c_in / config.groups, kx, ky, kz];
     let weight = vb.get_with_hints(&shape[..], "weight", torch_default(&shape))?;
-    Ok(Conv3d { weight, bias: None, config })
+    Ok(Conv3d::new(weight, None, config))
 }
 
 /// PyTorch's default for weight and bias: Kaiming uniform with a = √5, that is ±1/√fan_in. The fan

@@ -22,9 +22,10 @@ pub use conv3d::prepared::PreparedConv3d;
 pub use conv3d::transposed::{ConvTranspose3d, conv_transpose3d, conv_transpose3d_no_bias};
 pub use conv3d::{Conv3d, conv3d, conv3d_no_bias};
 pub use error::{Error, Result};
+pub use kernels::conv3d::Conv3dAlgorithm;
 pub use kernels::tier::{TIER_VARIABLE, Tier};
 
 /// The operations, as functions on [`ChannelsLast`] activations.
 pub mod ops {
-    pub use crate::conv3d::op::{conv_transpose3d, conv3d};
+    pub use crate::conv3d::op::{conv_transpose3d, conv3d, conv3d_by};
 }

@@ -8,6 +8,7 @@ use half::bf16;
 use rayon::prelude::*;
 
 use crate::conv_shape::ConvShape;
+use crate::kernels::conv3d::{Conv3dAlgorithm, PackedWeights, forward_f32};
 use crate::kernels::conv3d_input_gradient::input_gradient as input_gradient_with;
 use crate::kernels::conv3d_weight_gradient::weight_gradient_f32;
 use crate::kernels::tier::Tier;
@@ -18,6 +19,7 @@ pub(super) type Operand<'a> = (&'a CpuStorage, &'a Layout);
 
 pub(super) fn forward(
     shape: &ConvShape,
+    algorithm: Conv3dAlgorithm,
     x: Operand<'_>,
     weight: Operand<'_>,
     bias: Option<Operand<'_>>,
@@ -27,26 +29,27 @@ pub(super) fn forward(
         [x, weight],
         bias,
         len,
-        |x, weight, bias, y| forward_f32(shape, x, weight, bias, y),
+        |x, weight, bias, y| pack_and_forward(algorithm, shape, x, weight, bias, y),
         |x, weight, bias, y| reference::forward(shape, x, weight, bias, y),
     )
 }
 
-/// [`forward`] with weights in f32, whatever the dtype of `x`.
+/// [`forward`] with packed weights, whatever the dtype of `x`.
 pub(super) fn forward_prepared(
     shape: &ConvShape,
     (x, layout): Operand<'_>,
-    weight: &[f32],
+    weights: &PackedWeights,
     bias: Option<&[f32]>,
 ) -> Result<CpuStorage> {
+    let tier = Tier::current();
     let mut y = vec![0.0; shape.batch * shape.n_out() * shape.c_out];
     match x {
         CpuStorage::BF16(_) => {
-            forward_f32(shape, &widened((x, layout))?, weight, bias, &mut y);
+            forward_f32(tier, shape, &widened((x, layout))?, weights, bias, &mut y);
             Ok(CpuStorage::BF16(narrowed(&y)))
         }
         CpuStorage::F32(x) => {
-            forward_f32(shape, contiguous(x, layout)?, weight, bias, &mut y);
+            forward_f32(tier, shape, contiguous(x, layout)?, weights, bias, &mut y);
             Ok(CpuStorage::F32(y))
         }
         other => Err(unexpected(other.dtype())),
@@ -55,6 +58,7 @@ pub(super) fn forward_prepared(
 
 pub(super) fn input_gradient(
     shape: &ConvShape,
+    algorithm: Conv3dAlgorithm,
     dy: Operand<'_>,
     weight: Operand<'_>,
     bias: Option<Operand<'_>>,
@@ -64,13 +68,18 @@ pub(super) fn input_gradient(
         [dy, weight],
         bias,
         len,
-        |dy, weight, bias, dx| input_gradient_with(shape, dy, weight, bias, dx, forward_f32),
+        |dy, weight, bias, dx| {
+            input_gradient_with(shape, dy, weight, bias, dx, |shape, x, weight, bias, y| {
+                pack_and_forward(algorithm, shape, x, weight, bias, y);
+            });
+        },
         |dy, weight, bias, dx| input_gradient_with(shape, dy, weight, bias, dx, reference::forward),
     )
 }
 
 pub(super) fn weight_gradient(
     shape: &ConvShape,
+    algorithm: Conv3dAlgorithm,
     x: Operand<'_>,
     dy: Operand<'_>,
 ) -> Result<CpuStorage> {
@@ -79,7 +88,7 @@ pub(super) fn weight_gradient(
         [x, dy],
         None,
         len,
-        |x, dy, _, dw| weight_gradient_f32(Tier::current(), shape, x, dy, dw),
+        |x, dy, _, dw| weight_gradient_f32(Tier::current(), algorithm, shape, x, dy, dw),
         |x, dy, _, dw| reference::weight_gradient(shape, x, dy, dw),
     )
 }
@@ -104,8 +113,17 @@ pub(super) fn channel_sums(
     })
 }
 
-fn forward_f32(shape: &ConvShape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    reference::forward(shape, x, weight, bias, y);
+fn pack_and_forward(
+    algorithm: Conv3dAlgorithm,
+    shape: &ConvShape,
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+) {
+    let tier = Tier::current();
+    let weights = PackedWeights::new_f32(tier, algorithm, shape, weight);
+    forward_f32(tier, shape, x, &weights, bias, y);
 }
 
 /// Computes `len` numbers from two tensors of one dtype and an optional third.

@@ -8,6 +8,7 @@ use super::arithmetic;
 use crate::channels_last::{ChannelsLast, unknown_dtype};
 use crate::conv_shape::{Conv3dConfig, ConvShape};
 use crate::error::Error;
+use crate::kernels::conv3d::Conv3dAlgorithm;
 
 /// A convolution (PyTorch's: taps are not turned around), with an optional bias per output channel.
 ///
@@ -38,10 +39,25 @@ pub fn conv3d(
     bias: Option<&Tensor>,
     config: &Conv3dConfig,
 ) -> Result<ChannelsLast> {
+    conv3d_by(Conv3dAlgorithm::Auto, x, weight, bias, config)
+}
+
+/// [`conv3d`] by a given algorithm, forward and backward: what is fastest, or none that rounds more
+/// than the sum of products of the definition does.
+///
+/// # Errors
+/// As [`conv3d`].
+pub fn conv3d_by(
+    algorithm: Conv3dAlgorithm,
+    x: &ChannelsLast,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    config: &Conv3dConfig,
+) -> Result<ChannelsLast> {
     const OP: &str = "conv3d";
     let input = x.tensor().dims5()?;
     let shape = ConvShape::new(input.into(), rank_5(OP, weight)?, config)?;
-    let y = apply(OP, Convolution(shape), x, weight, bias, shape.c_out)?;
+    let y = apply(OP, Convolution { shape, algorithm }, x, weight, bias, shape.c_out)?;
     ChannelsLast::new(y)
 }
 
@@ -104,7 +120,14 @@ pub fn conv_transpose3d(
 ) -> Result<ChannelsLast> {
     const OP: &str = "conv_transpose3d";
     let shape = transposed_shape(x.tensor().dims5()?.into(), rank_5(OP, weight)?, config)?;
-    let y = apply(OP, Transposed(shape), x, weight, bias, shape.c_in)?;
+    let y = apply(
+        OP,
+        Transposed { shape, algorithm: Conv3dAlgorithm::Auto },
+        x,
+        weight,
+        bias,
+        shape.c_in,
+    )?;
     ChannelsLast::new(y)
 }
 
@@ -230,15 +253,24 @@ where
 
 /// The convolution of this shape.
 #[derive(Clone, Copy, Debug)]
-struct Convolution(ConvShape);
+struct Convolution {
+    shape: ConvShape,
+    algorithm: Conv3dAlgorithm,
+}
 
 /// The input gradient of the convolution of this shape.
 #[derive(Clone, Copy, Debug)]
-struct Transposed(ConvShape);
+struct Transposed {
+    shape: ConvShape,
+    algorithm: Conv3dAlgorithm,
+}
 
 /// The weight gradient of the convolution of this shape, from its input and its output's gradient.
 #[derive(Clone, Copy, Debug)]
-struct WeightGradient(ConvShape);
+struct WeightGradient {
+    shape: ConvShape,
+    algorithm: Conv3dAlgorithm,
+}
 
 /// The sum over all voxels, channel by channel: the gradient of a bias.
 #[derive(Clone, Copy, Debug)]
@@ -256,8 +288,9 @@ impl CustomOp2 for Convolution {
         weight: &CpuStorage,
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let Self(shape) = self;
-        let y = arithmetic::forward(shape, (x, x_layout), (weight, weight_layout), None)?;
+        let Self { shape, algorithm } = self;
+        let y =
+            arithmetic::forward(shape, *algorithm, (x, x_layout), (weight, weight_layout), None)?;
         Ok((y, channels_last(shape.batch, shape.output, shape.c_out)))
     }
 
@@ -269,8 +302,12 @@ impl CustomOp2 for Convolution {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
-        let dx = x.track_op().then(|| dy.apply_op2_no_bwd(weight, &Transposed(self.0)));
-        let dw = weight.track_op().then(|| x.apply_op2_no_bwd(&dy, &WeightGradient(self.0)));
+        let Self { shape, algorithm } = *self;
+        let dx =
+            x.track_op().then(|| dy.apply_op2_no_bwd(weight, &Transposed { shape, algorithm }));
+        let dw = weight
+            .track_op()
+            .then(|| x.apply_op2_no_bwd(&dy, &WeightGradient { shape, algorithm }));
         Ok((dx.transpose()?, dw.transpose()?))
     }
 }
@@ -289,9 +326,10 @@ impl CustomOp3 for Convolution {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let Self(shape) = self;
+        let Self { shape, algorithm } = self;
         let bias = Some((bias, bias_layout));
-        let y = arithmetic::forward(shape, (x, x_layout), (weight, weight_layout), bias)?;
+        let y =
+            arithmetic::forward(shape, *algorithm, (x, x_layout), (weight, weight_layout), bias)?;
         Ok((y, channels_last(shape.batch, shape.output, shape.c_out)))
     }
 
@@ -322,8 +360,14 @@ impl CustomOp2 for Transposed {
         weight: &CpuStorage,
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let Self(shape) = self;
-        let y = arithmetic::input_gradient(shape, (x, x_layout), (weight, weight_layout), None)?;
+        let Self { shape, algorithm } = self;
+        let y = arithmetic::input_gradient(
+            shape,
+            *algorithm,
+            (x, x_layout),
+            (weight, weight_layout),
+            None,
+        )?;
         Ok((y, channels_last(shape.batch, shape.input, shape.c_in)))
     }
 
@@ -335,9 +379,12 @@ impl CustomOp2 for Transposed {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
-        let dx = x.track_op().then(|| dy.apply_op2_no_bwd(weight, &Convolution(self.0)));
+        let Self { shape, algorithm } = *self;
+        let dx =
+            x.track_op().then(|| dy.apply_op2_no_bwd(weight, &Convolution { shape, algorithm }));
         // Its output is what the convolution of this shape would read.
-        let dw = weight.track_op().then(|| dy.apply_op2_no_bwd(x, &WeightGradient(self.0)));
+        let dw =
+            weight.track_op().then(|| dy.apply_op2_no_bwd(x, &WeightGradient { shape, algorithm }));
         Ok((dx.transpose()?, dw.transpose()?))
     }
 }
@@ -356,9 +403,15 @@ impl CustomOp3 for Transposed {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let Self(shape) = self;
+        let Self { shape, algorithm } = self;
         let bias = Some((bias, bias_layout));
-        let y = arithmetic::input_gradient(shape, (x, x_layout), (weight, weight_layout), bias)?;
+        let y = arithmetic::input_gradient(
+            shape,
+            *algorithm,
+            (x, x_layout),
+            (weight, weight_layout),
+            bias,
+        )?;
         Ok((y, channels_last(shape.batch, shape.input, shape.c_in)))
     }
 
@@ -389,8 +442,8 @@ impl CustomOp2 for WeightGradient {
         dy: &CpuStorage,
         dy_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let Self(shape) = self;
-        let dw = arithmetic::weight_gradient(shape, (x, x_layout), (dy, dy_layout))?;
+        let Self { shape, algorithm } = self;
+        let dw = arithmetic::weight_gradient(shape, *algorithm, (x, x_layout), (dy, dy_layout))?;
         let [kx, ky, kz] = shape.kernel;
         Ok((dw, Shape::from((shape.c_out, shape.c_in_per_group(), kx, ky, kz))))
     }

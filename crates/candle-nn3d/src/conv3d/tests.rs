@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Module, Tensor, Var};
 use candle_nn::VarBuilder;
 
-use super::op::{ConvTranspose3dConfig, conv_transpose3d as transpose};
+use super::op::{ConvTranspose3dConfig, conv_transpose3d as transpose, conv3d as convolve};
 use super::*;
 use crate::gradient_check::{check_gradients, distinct, weighted_sum};
 
@@ -237,7 +237,14 @@ fn a_prepared_layer_gives_the_same_bits_and_refuses_to_train() {
         assert_eq!(values(&y), values(&want));
         assert!(y.sum_all().unwrap().backward().unwrap_err().to_string().contains("prepared"));
     }
-    let [_, weight, _] = inputs;
+    let [x, weight, _] = inputs;
+    let narrow = weight.to_dtype(DType::F32).unwrap();
+    let prepared = Conv3d::new(narrow, None, odd()).prepared([5, 6, 8]).unwrap();
+    let message = prepared.forward(&x.permute((0, 4, 1, 2, 3)).unwrap()).unwrap_err().to_string();
+    assert!(message.contains("f64"), "{message}");
+    let x = ChannelsLast::new(x.to_dtype(DType::F32).unwrap()).unwrap();
+    let message = prepared.forward_channels_last(&x).unwrap_err().to_string();
+    assert!(message.contains("[2, 5, 6, 7, 4]") && message.contains("[5, 6, 8]"), "{message}");
     assert!(Conv3d::new(weight, None, odd()).prepared([5, 6, 7]).is_err());
 }
 

@@ -187,7 +187,9 @@ fn scatter<T: Float>(phase: [&Phase; 3], shape: &ConvShape, out: &[T], dx: &mut 
 
 #[cfg(test)]
 mod tests {
+    use super::super::conv3d::{Conv3dAlgorithm, PackedWeights, forward_f32};
     use super::super::conv3d_reference::{self as reference, tests as oracle};
+    use super::super::tier::Tier;
     use super::*;
 
     #[test]
@@ -205,6 +207,28 @@ mod tests {
                 *want += bias[i % shape.c_in];
             }
             oracle::assert_close(&dx, &want, 1e-13, &shape);
+        }
+    }
+
+    #[test]
+    fn the_forward_kernels_of_every_tier_and_algorithm_serve_it() {
+        for shape in oracle::odd_shapes() {
+            let dy = oracle::numbers(shape.batch * shape.n_out() * shape.c_out, 1);
+            let w = oracle::numbers(shape.c_out * shape.c_in_per_group() * shape.n_taps(), 2);
+            let want = oracle::input_gradient(&shape, &dy, &w);
+            let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
+            let (dy, w) = (narrow(&dy), narrow(&w));
+            for tier in Tier::available() {
+                for algorithm in [Conv3dAlgorithm::Auto, Conv3dAlgorithm::Direct] {
+                    let mut dx = vec![f32::NAN; want.len()];
+                    input_gradient(&shape, &dy, &w, None, &mut dx, |shape, x, w, bias, y| {
+                        let weights = PackedWeights::new_f32(tier, algorithm, shape, w);
+                        forward_f32(tier, shape, x, &weights, bias, y);
+                    });
+                    let dx: Vec<f64> = dx.into_iter().map(f64::from).collect();
+                    oracle::assert_close(&dx, &want, 1e-5, &shape);
+                }
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::conv3d::Conv3dAlgorithm;
 use super::conv3d_reference::taps;
 use super::outer_products::{Factors, Run, add_outer_products};
 use super::tier::Tier;
@@ -28,11 +29,13 @@ const BLOCK: [usize; 2] = [70, 128];
 /// `dw` `[c_out, c_in / groups, taps]` from `x` and `dy`, channels last.
 pub(crate) fn weight_gradient_f32(
     tier: Tier,
+    algorithm: Conv3dAlgorithm,
     shape: &ConvShape,
     x: &[f32],
     dy: &[f32],
     dw: &mut [f32],
 ) {
+    let _ = algorithm;
     // Vectors want many channels; one voxel's numbers one by one can be few.
     let turned = shape.c_out_per_group() < 16 && shape.c_in_per_group() > shape.c_out_per_group();
     let plan = Plan { tier, shape, x, dy, turned };
@@ -206,7 +209,14 @@ mod tests {
             reference::weight_gradient(&shape, &x, &dy, &mut want);
             for tier in Tier::available() {
                 let mut got = vec![f32::NAN; want.len()];
-                weight_gradient_f32(tier, &shape, &narrow(&x), &narrow(&dy), &mut got);
+                weight_gradient_f32(
+                    tier,
+                    Conv3dAlgorithm::Direct,
+                    &shape,
+                    &narrow(&x),
+                    &narrow(&dy),
+                    &mut got,
+                );
                 let got: Vec<f64> = got.into_iter().map(f64::from).collect();
                 oracle::assert_close(&got, &want, 1e-6, &shape);
             }
@@ -223,7 +233,9 @@ mod tests {
                         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                     let len = shape.c_out * shape.c_in_per_group() * shape.n_taps();
                     let mut dw = vec![0.0; len];
-                    pool.install(|| weight_gradient_f32(tier, &shape, &x, &dy, &mut dw));
+                    pool.install(|| {
+                        weight_gradient_f32(tier, Conv3dAlgorithm::Direct, &shape, &x, &dy, &mut dw)
+                    });
                     dw.into_iter().map(f32::to_bits).collect::<Vec<_>>()
                 };
                 let one = bits(1);
