@@ -32,15 +32,19 @@ impl Block {
         // j < N, and k < self.k.
         unsafe {
             let mut acc = [[V::splat(0.0); N]; R];
-            let rows: [*const f32; R] = std::array::from_fn(|i| self.a.add(i * self.a_stride));
+            let mut rows = [self.a; R];
             for i in 0..R {
+                rows[i] = self.a.add(i * self.a_stride);
                 for j in 0..N {
                     acc[i][j] = V::load(self.init.add(i * self.init_stride + j * V::LANES));
                 }
             }
             let mut b = self.b;
             for k in 0..self.k {
-                let panel: [V; N] = std::array::from_fn(|j| V::load(b.add(j * V::LANES)));
+                let mut panel = [V::splat(0.0); N];
+                for j in 0..N {
+                    panel[j] = V::load(b.add(j * V::LANES));
+                }
                 for i in 0..R {
                     let a = V::splat(*rows[i].add(k));
                     for j in 0..N {

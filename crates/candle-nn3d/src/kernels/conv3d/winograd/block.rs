@@ -9,7 +9,7 @@ use super::WinogradWeights;
 use super::planes::{N, POINTS, TILE, points_to_tile, tile_to_points};
 use super::points::{input_transform, output_transform};
 use crate::conv_shape::ConvShape;
-use crate::kernels::aligned::{LINE, with_scratch};
+use crate::kernels::aligned::LINE;
 use crate::kernels::gemm::{Init, Rows, multiply};
 use crate::kernels::vector::{Task, Vector};
 
@@ -136,7 +136,7 @@ impl<'a> Block<'a> {
 }
 
 /// Sizes of the buffers of a block, in numbers.
-struct Sizes {
+pub(super) struct Sizes {
     /// Channels of the input, padded to whole vectors.
     c_in: usize,
     /// From point to point of the transformed input: `[point][plane of x][tile][channel]`.
@@ -149,14 +149,44 @@ struct Sizes {
     columns: usize,
     /// From point to point of the sums: `[point][plane of x][tile][column]`.
     sums: usize,
+    /// Buffers of points, packed rows, products, sums and zeros.
+    lengths: [usize; 5],
 }
 
-impl Task for Block<'_> {
+impl Sizes {
+    pub(super) fn new(block: &Block<'_>, lanes: usize) -> Self {
+        let (n_x, n_plane, x_points) =
+            (block.x_tiles.len(), block.plane_tiles.len(), block.weights.x_points);
+        let (c_in, rows) = (block.shape.c_in.next_multiple_of(lanes), n_x * n_plane);
+        let columns = block.columns.len().next_multiple_of(lanes).min(COLUMNS);
+        // A line more from point to point, lest all points share one set of a cache.
+        let point = (n_x * (x_points - 2) + 2) * n_plane * c_in + LINE;
+        let sums = n_x * (x_points - 2) * n_plane * columns + LINE;
+        let packed = rows * c_in;
+        let products = x_points * MAX_ROWS * 2 * lanes;
+        let lengths = [POINTS * point, x_points * packed, products, POINTS * sums, c_in];
+        let lengths = lengths.map(|length| length.next_multiple_of(LINE));
+        Self { c_in, point, packed, rows, columns, sums, lengths }
+    }
+
+    pub(super) fn scratch(&self) -> usize {
+        self.lengths.iter().sum()
+    }
+}
+
+/// A block and the memory that it needs.
+pub(super) struct Stages<'a> {
+    pub(super) block: Block<'a>,
+    pub(super) sizes: Sizes,
+    pub(super) scratch: &'a mut [f32],
+}
+
+impl Task for Stages<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         // SAFETY: the caller vouches for the instructions.
         unsafe {
-            match self.weights.x_points {
+            match self.block.weights.x_points {
                 4 => self.forward::<V, 4>(),
                 _ => self.forward::<V, 6>(),
             }
@@ -164,52 +194,38 @@ impl Task for Block<'_> {
     }
 }
 
-impl Block<'_> {
+impl Stages<'_> {
     /// Passes the block through all stages.
     ///
     /// # Safety
     /// The processor has the instructions of `V`.
     #[inline(always)]
-    unsafe fn forward<V: Vector, const X: usize>(&self) {
-        let (n_x, n_plane) = (self.x_tiles.len(), self.plane_tiles.len());
-        let (c_in, rows) = (self.shape.c_in.next_multiple_of(V::LANES), n_x * n_plane);
-        let columns = self.columns.len().next_multiple_of(V::LANES).min(COLUMNS);
-        // A line more from point to point, lest all points share one set of a cache.
-        let sizes = Sizes {
-            c_in,
-            point: (n_x * (X - 2) + 2) * n_plane * c_in + LINE,
-            packed: rows * c_in,
-            rows,
-            columns,
-            sums: n_x * (X - 2) * n_plane * columns + LINE,
-        };
-        let lengths =
-            [POINTS * sizes.point, X * sizes.packed, X * MAX_ROWS * 32, POINTS * sizes.sums, c_in];
-        let lengths = lengths.map(|length| length.next_multiple_of(LINE));
-        with_scratch(lengths.iter().sum(), |scratch| {
-            let (points, rest) = scratch.split_at_mut(lengths[0]);
-            let (packed, rest) = rest.split_at_mut(lengths[1]);
-            let (products, rest) = rest.split_at_mut(lengths[2]);
-            let (sums, zeros) = rest.split_at_mut(lengths[3]);
-            zeros.fill(0.0);
-            // SAFETY: the caller vouches for the instructions.
-            unsafe {
-                self.transform_input::<V, X>(&sizes, zeros, points);
-                for first in self.columns.clone().step_by(COLUMNS) {
-                    let columns = first..(first + COLUMNS).min(self.columns.end);
-                    for point in 0..POINTS {
-                        let points = &points[point * sizes.point..][..sizes.point];
-                        pack::<V, X>(&sizes, n_plane, points, packed);
-                        let sums = &mut sums[point * sizes.sums..][..sizes.sums];
-                        let columns = columns.clone();
-                        self.multiply::<V, X>(&sizes, point, packed, columns, products, sums);
-                    }
-                    self.transform_sums::<V, X>(&sizes, columns, sums);
+    unsafe fn forward<V: Vector, const X: usize>(self) {
+        let Self { block, sizes, scratch } = self;
+        let (points, rest) = scratch.split_at_mut(sizes.lengths[0]);
+        let (packed, rest) = rest.split_at_mut(sizes.lengths[1]);
+        let (products, rest) = rest.split_at_mut(sizes.lengths[2]);
+        let (sums, zeros) = rest.split_at_mut(sizes.lengths[3]);
+        zeros.fill(0.0);
+        // SAFETY: the caller vouches for the instructions.
+        unsafe {
+            block.transform_input::<V, X>(&sizes, zeros, points);
+            for first in block.columns.clone().step_by(COLUMNS) {
+                let columns = first..(first + COLUMNS).min(block.columns.end);
+                for point in 0..POINTS {
+                    let points = &points[point * sizes.point..][..sizes.point];
+                    pack::<V, X>(&sizes, block.plane_tiles.len(), points, packed);
+                    let sums = &mut sums[point * sizes.sums..][..sizes.sums];
+                    let columns = columns.clone();
+                    block.multiply::<V, X>(&sizes, point, packed, columns, products, sums);
                 }
+                block.transform_sums::<V, X>(&sizes, columns, sums);
             }
-        });
+        }
     }
+}
 
+impl Block<'_> {
     /// The points of every plane of x that the block's tiles read.
     #[inline(always)]
     unsafe fn transform_input<V: Vector, const X: usize>(
@@ -293,9 +309,11 @@ impl Block<'_> {
                     for v in 0..vectors {
                         // SAFETY: `from` holds X rows MAX_ROWS apart, `to` X − 2 planes.
                         unsafe {
-                            let m: [V; X] = std::array::from_fn(|s| {
-                                V::load(from.as_ptr().add(s * MAX_ROWS * width + v * V::LANES))
-                            });
+                            let mut m = [V::splat(0.0); X];
+                            for s in 0..X {
+                                let at = s * MAX_ROWS * width + v * V::LANES;
+                                m[s] = V::load(from.as_ptr().add(at));
+                            }
                             let out = output_transform(m);
                             for i in 0..X - 2 {
                                 out[i].store(to.as_mut_ptr().add(i * stride + v * V::LANES));
@@ -356,7 +374,10 @@ unsafe fn pack<V: Vector, const X: usize>(
         for at in (0..plane).step_by(V::LANES) {
             // SAFETY: `from` holds X planes, and `packed` rows of x in each of X parts.
             unsafe {
-                let d: [V; X] = std::array::from_fn(|s| V::load(from.as_ptr().add(s * plane + at)));
+                let mut d = [V::splat(0.0); X];
+                for s in 0..X {
+                    d[s] = V::load(from.as_ptr().add(s * plane + at));
+                }
                 let out = input_transform(d);
                 for s in 0..X {
                     out[s].store(packed.as_mut_ptr().add(s * sizes.packed + x * plane + at));

@@ -15,11 +15,11 @@ mod points;
 use rayon::prelude::*;
 
 use crate::conv_shape::ConvShape;
-use crate::kernels::aligned::AlignedVec;
+use crate::kernels::aligned::{AlignedVec, with_scratch};
 use crate::kernels::gemm::Panels;
 use crate::kernels::tier::Tier;
 use crate::kernels::vector::{dispatch, lanes};
-use block::{Block, Output, Plan};
+use block::{Block, Output, Plan, Sizes, Stages};
 use planes::{N, POINTS};
 
 /// Weights at the points: `[panel of c_out][y and z point][x point][c_in][columns]`.
@@ -121,7 +121,10 @@ impl WinogradWeights {
             let x = &x[item * n_in..][..n_in];
             // Each index has voxels or columns of its own.
             let block = Block::new(self, shape, &plan, x, bias, output.part(item * n_out), index);
-            dispatch(tier, block);
+            let sizes = Sizes::new(&block, lanes(tier));
+            with_scratch(sizes.scratch(), |scratch| {
+                dispatch(tier, Stages { block, sizes, scratch });
+            });
         });
     }
 

@@ -46,8 +46,10 @@ pub(super) unsafe fn tile_to_points<V: Vector>(
         unsafe {
             let mut half = [[V::splat(0.0); N]; N];
             for j in 0..N {
-                let column: [V; N] =
-                    std::array::from_fn(|i| load_part(voxels[i][j].add(c), channels - c));
+                let mut column = [V::splat(0.0); N];
+                for i in 0..N {
+                    column[i] = load_part(voxels[i][j].add(c), channels - c);
+                }
                 let column = input_transform(column);
                 for i in 0..N {
                     half[i][j] = column[i];
@@ -87,8 +89,10 @@ pub(super) unsafe fn points_to_tile<V: Vector>(
             let bias = V::load(bias.as_ptr().add(c));
             let mut half = [[bias; N]; TILE];
             for j in 0..N {
-                let column: [V; N] =
-                    std::array::from_fn(|i| V::load(from.add((i * N + j) * point_stride)));
+                let mut column = [bias; N];
+                for i in 0..N {
+                    column[i] = V::load(from.add((i * N + j) * point_stride));
+                }
                 let column = output_transform(column);
                 for i in 0..TILE {
                     half[i][j] = column[i];
