@@ -10,7 +10,7 @@ use super::planes::{N, POINTS, TILE, points_to_tile, tile_to_points};
 use super::points::{input_transform, output_transform};
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::LINE;
-use crate::kernels::gemm::{Init, Rows, multiply};
+use crate::kernels::gemm::{Init, Order, Rows, multiply, packed_index};
 use crate::kernels::vector::{Task, Vector};
 
 /// Rows of the largest matrix kernel: sums of that many tiles wait for their transform along x.
@@ -141,7 +141,7 @@ pub(super) struct Sizes {
     c_in: usize,
     /// From point to point of the transformed input: `[point][plane of x][tile][channel]`.
     point: usize,
-    /// From x point to x point of the packed rows: `[x point][x tile, tile][channel]`.
+    /// From x point to x point of the packed rows: `[x point]`, then the rows, packed.
     packed: usize,
     /// Rows: tiles along x times tiles of the plane.
     rows: usize,
@@ -162,7 +162,7 @@ impl Sizes {
         // A line more from point to point, lest all points share one set of a cache.
         let point = (n_x * (x_points - 2) + 2) * n_plane * c_in + LINE;
         let sums = n_x * (x_points - 2) * n_plane * columns + LINE;
-        let packed = rows * c_in;
+        let packed = rows.next_multiple_of(MAX_ROWS) * c_in;
         let products = x_points * MAX_ROWS * 2 * lanes;
         let lengths = [POINTS * point, x_points * packed, products, POINTS * sums, c_in];
         let lengths = lengths.map(|length| length.next_multiple_of(LINE));
@@ -281,7 +281,7 @@ impl Block<'_> {
         let (c_in, n_plane) = (self.shape.c_in, self.plane_tiles.len());
         let weights = self.weights.packed.as_slice();
         let zeros = [0.0; 32];
-        let step = V::BLOCKS[0].len();
+        let step = V::ROWS;
         for (column, vectors) in self.weights.panels.iter() {
             if !columns.contains(&column) {
                 continue;
@@ -293,7 +293,7 @@ impl Block<'_> {
                 let rows = step.min(sizes.rows - first);
                 for s in 0..X {
                     let data = &packed[s * sizes.packed + first * sizes.c_in..];
-                    let a = Rows { data, stride: sizes.c_in, rows, k: c_in };
+                    let a = Rows { data, order: Order::Packed, rows, k: c_in };
                     let panel = &panels[s * c_in * width..][..c_in * width];
                     let to = &mut products[s * MAX_ROWS * width..][..MAX_ROWS * width];
                     // SAFETY: the caller vouches for the instructions.
@@ -369,18 +369,22 @@ unsafe fn pack<V: Vector, const X: usize>(
 ) {
     let plane = n_plane * sizes.c_in;
     assert!(X * sizes.packed <= packed.len(), "rows beyond the buffer");
-    for x in 0..sizes.rows / n_plane {
-        let from = &points[x * (X - 2) * plane..][..X * plane];
-        for at in (0..plane).step_by(V::LANES) {
-            // SAFETY: `from` holds X planes, and `packed` rows of x in each of X parts.
+    for row in 0..sizes.rows {
+        let (x, tile) = (row / n_plane, row % n_plane);
+        let from = &points[x * (X - 2) * plane + tile * sizes.c_in..];
+        assert!((X - 1) * plane + sizes.c_in <= from.len(), "planes beyond the buffer");
+        for c in (0..sizes.c_in).step_by(V::LANES) {
+            let to = packed_index::<V>(row, c, sizes.c_in);
+            // SAFETY: `from` holds this row of X planes; `to` lies below `sizes.packed`, which is
+            // that of whole groups of rows, and there are X times as many.
             unsafe {
                 let mut d = [V::splat(0.0); X];
                 for s in 0..X {
-                    d[s] = V::load(from.as_ptr().add(s * plane + at));
+                    d[s] = V::load(from.as_ptr().add(s * plane + c));
                 }
                 let out = input_transform(d);
                 for s in 0..X {
-                    out[s].store(packed.as_mut_ptr().add(s * sizes.packed + x * plane + at));
+                    out[s].store(packed.as_mut_ptr().add(s * sizes.packed + to));
                 }
             }
         }
