@@ -4,6 +4,16 @@
 use super::gemm::Block;
 use super::tier::Tier;
 
+/// A matrix kernel for some rows and vectors of columns.
+pub(crate) type Kernel = unsafe fn(&Block);
+
+/// The kernels of one or two vectors of columns for 1, 2, … rows.
+macro_rules! kernels {
+    ($kernel:ident, $packed:literal, [$($rows:literal)*]) => {
+        [&[$($kernel::<$rows, 1, $packed>),*], &[$($kernel::<$rows, 2, $packed>),*]]
+    };
+}
+
 /// A register of f32.
 ///
 /// # Safety
@@ -12,9 +22,12 @@ use super::tier::Tier;
 pub(crate) trait Vector: Copy {
     /// Numbers in one vector.
     const LANES: usize;
-    /// The matrix kernels for 1, 2, … rows, with panels of one vector and of two. The longest
-    /// leaves registers for a panel's row and for one broadcast.
-    const BLOCKS: [&'static [unsafe fn(&Block)]; 2];
+    /// Rows of the largest matrix kernel; they leave registers for a panel's row and a broadcast.
+    const ROWS: usize;
+    /// The matrix kernels for strided rows, by vectors of columns − 1 and rows − 1.
+    const STRIDED: [&'static [Kernel]; 2];
+    /// The same for packed rows.
+    const PACKED: [&'static [Kernel]; 2];
 
     /// All lanes the same.
     unsafe fn splat(value: f32) -> Self;
@@ -74,10 +87,9 @@ pub(crate) struct F32x4([f32; 4]);
 
 impl Vector for F32x4 {
     const LANES: usize = 4;
-    const BLOCKS: [&'static [unsafe fn(&Block)]; 2] = [
-        &[portable::<1, 1>, portable::<2, 1>, portable::<3, 1>, portable::<4, 1>],
-        &[portable::<1, 2>, portable::<2, 2>, portable::<3, 2>, portable::<4, 2>],
-    ];
+    const ROWS: usize = 4;
+    const STRIDED: [&'static [Kernel]; 2] = kernels!(portable, false, [1 2 3 4]);
+    const PACKED: [&'static [Kernel]; 2] = kernels!(portable, true, [1 2 3 4]);
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -117,24 +129,25 @@ impl Vector for F32x4 {
 
 /// The matrix kernel of [`F32x4`].
 #[inline(never)]
-unsafe fn portable<const R: usize, const N: usize>(block: &Block) {
+unsafe fn portable<const R: usize, const N: usize, const PACKED: bool>(block: &Block) {
     // SAFETY: the caller's promise on the block is passed on.
-    unsafe { block.run::<F32x4, R, N>() }
+    unsafe { block.run::<F32x4, R, N, PACKED>() }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Block, Task, Vector};
+    use super::{Block, Kernel, Task, Vector};
 
     macro_rules! vector {
         ($vector:ty, $lanes:literal, $features:literal, $run:ident, $kernel:ident, [$($rows:literal)*],
          $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $fma:ident $fnma:ident) => {
             impl Vector for $vector {
                 const LANES: usize = $lanes;
-                const BLOCKS: [&'static [unsafe fn(&Block)]; 2] =
-                    [&[$($kernel::<$rows, 1>),*], &[$($kernel::<$rows, 2>),*]];
+                const ROWS: usize = [$($rows),*].len();
+                const STRIDED: [&'static [Kernel]; 2] = kernels!($kernel, false, [$($rows)*]);
+                const PACKED: [&'static [Kernel]; 2] = kernels!($kernel, true, [$($rows)*]);
 
                 #[inline(always)]
                 unsafe fn splat(value: f32) -> Self {
@@ -188,9 +201,11 @@ mod x86 {
             /// The matrix kernel: a function of its own, so that its registers are its own.
             #[inline(never)]
             #[target_feature(enable = $features)]
-            unsafe fn $kernel<const R: usize, const N: usize>(block: &Block) {
+            unsafe fn $kernel<const R: usize, const N: usize, const PACKED: bool>(
+    block: &Block,
+) {
                 // SAFETY: the caller's promises are passed on.
-                unsafe { block.run::<$vector, R, N>() }
+                unsafe { block.run::<$vector, R, N, PACKED>() }
             }
         };
     }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::{AlignedVec, with_scratch};
-use crate::kernels::gemm::{Init, Panels, Rows, multiply};
+use crate::kernels::gemm::{Init, Order, Panels, Rows, multiply};
 use crate::kernels::tier::Tier;
 use crate::kernels::vector::{Task, Vector, dispatch, lanes};
 
@@ -177,12 +177,12 @@ impl Tile<'_> {
             let k = runs.len() * plan.run;
             let a = if plan.pointwise {
                 let data = &self.x[self.first * shape.c_in + group * k..];
-                Rows { data, stride: shape.c_in, rows, k }
+                Rows { data, order: Order::Strided(shape.c_in), rows, k }
             } else {
                 for (row, to) in copied.chunks_exact_mut(k).take(rows).enumerate() {
                     self.copy(self.first + row, group, runs.clone(), to);
                 }
-                Rows { data: copied, stride: k, rows, k }
+                Rows { data: copied, order: Order::Strided(k), rows, k }
             };
             for (column, vectors) in self.weights.panels.iter() {
                 let panel = &packed[column * depth..];

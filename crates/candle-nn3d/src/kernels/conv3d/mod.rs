@@ -3,12 +3,14 @@
 mod direct;
 #[cfg(test)]
 mod tests;
+mod winograd;
 
 use rayon::prelude::*;
 
 use super::tier::Tier;
 use crate::conv_shape::ConvShape;
 use direct::DirectWeights;
+use winograd::WinogradWeights;
 
 /// Which algorithms a convolution may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -27,6 +29,7 @@ pub(crate) struct PackedWeights {
 
 enum Form {
     Direct(DirectWeights),
+    Winograd(WinogradWeights),
 }
 
 impl PackedWeights {
@@ -37,14 +40,22 @@ impl PackedWeights {
         shape: &ConvShape,
         weight: &[f32],
     ) -> Self {
-        let _ = algorithm;
-        Self { form: Form::Direct(DirectWeights::new(tier, shape, weight)) }
+        let fast = match algorithm {
+            Conv3dAlgorithm::Auto => winograd::x_points(shape),
+            Conv3dAlgorithm::Direct => None,
+        };
+        let form = match fast {
+            Some(points) => Form::Winograd(WinogradWeights::new(tier, shape, points, weight)),
+            None => Form::Direct(DirectWeights::new(tier, shape, weight)),
+        };
+        Self { form }
     }
 
     /// Memory that they take.
     pub(crate) fn bytes(&self) -> usize {
         match &self.form {
             Form::Direct(weights) => weights.bytes(),
+            Form::Winograd(weights) => weights.bytes(),
         }
     }
 }
@@ -65,12 +76,15 @@ pub(crate) fn forward_f32(
     assert_eq!(x.len(), shape.batch * shape.n_in() * shape.c_in, "x has not the shape's size");
     assert_eq!(y.len(), shape.batch * shape.n_out() * shape.c_out, "y has not the shape's size");
     assert!(bias.is_none_or(|bias| bias.len() == shape.c_out), "bias has not the shape's size");
-    let items = x.par_chunks(shape.n_in() * shape.c_in);
-    let items = items.zip(y.par_chunks_mut(shape.n_out() * shape.c_out));
     match &weights.form {
         Form::Direct(weights) => {
             let bias = weights.padded_bias(shape, bias);
+            let items = x.par_chunks(shape.n_in() * shape.c_in);
+            let items = items.zip(y.par_chunks_mut(shape.n_out() * shape.c_out));
             items.for_each(|(x, y)| weights.forward(tier, shape, x, &bias, y));
+        }
+        Form::Winograd(weights) => {
+            weights.forward(tier, shape, x, &weights.padded_bias(bias), y);
         }
     }
 }

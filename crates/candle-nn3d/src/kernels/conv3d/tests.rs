@@ -5,7 +5,20 @@ use proptest::prelude::*;
 use super::*;
 use crate::Conv3dConfig;
 
-const ALGORITHMS: [Conv3dAlgorithm; 2] = [Conv3dAlgorithm::Auto, Conv3dAlgorithm::Direct];
+/// How the weights are packed: by the rule, or whatever the rule says, and the largest relative
+/// Frobenius error: 2e-6 where sums are the definition's, 1e-5 where a fast algorithm may run.
+#[derive(Clone, Copy, Debug)]
+enum Packing {
+    Rule(Conv3dAlgorithm),
+    Winograd(usize),
+}
+
+const PACKINGS: [(Packing, f64); 4] = [
+    (Packing::Rule(Conv3dAlgorithm::Auto), 1e-5),
+    (Packing::Rule(Conv3dAlgorithm::Direct), 2e-6),
+    (Packing::Winograd(4), 1e-5),
+    (Packing::Winograd(6), 1e-5),
+];
 
 /// Numbers in [-1, 1) that repeat for a seed.
 fn noise(seed: u64, len: usize) -> Vec<f32> {
@@ -65,8 +78,24 @@ fn case(input: [usize; 5], c_out: usize, kernel: [usize; 3], config: &Conv3dConf
 }
 
 impl Case {
-    fn forward(&self, tier: Tier, algorithm: Conv3dAlgorithm, bias: bool) -> Vec<f32> {
-        let weights = PackedWeights::new_f32(tier, algorithm, &self.shape, &self.weight);
+    /// Whether the fast algorithm knows the shape.
+    fn is_fast(&self) -> bool {
+        let ConvShape { kernel, stride, dilation, groups, .. } = self.shape;
+        kernel == [3; 3] && stride == [1; 3] && dilation == [1; 3] && groups == 1
+    }
+
+    fn forward(&self, tier: Tier, packing: Packing, bias: bool) -> Vec<f32> {
+        let (shape, weight) = (&self.shape, &self.weight[..]);
+        let weights = match packing {
+            Packing::Winograd(points) if self.is_fast() => {
+                let weights = WinogradWeights::new(tier, shape, points, weight);
+                PackedWeights { form: Form::Winograd(weights) }
+            }
+            Packing::Winograd(_) => {
+                PackedWeights::new_f32(tier, Conv3dAlgorithm::Auto, shape, weight)
+            }
+            Packing::Rule(algorithm) => PackedWeights::new_f32(tier, algorithm, shape, weight),
+        };
         assert!(weights.bytes() >= 4 * self.weight.len());
         let mut y = vec![f32::NAN; self.shape.batch * self.shape.n_out() * self.shape.c_out];
         let bias = bias.then_some(&self.bias[..]);
@@ -74,21 +103,20 @@ impl Case {
         y
     }
 
-    /// Relative Frobenius error of every algorithm on every tier: at most 2e-6 where sums are the
-    /// definition's, 1e-5 where a fast algorithm may run.
+    /// Every packing on every tier against the definition.
     fn check(&self) -> Result<(), String> {
         for bias in [false, true] {
             let want = naive(&self.shape, &self.x, &self.weight, bias.then_some(&self.bias[..]));
             let norm = want.iter().map(|y| y * y).sum::<f64>().sqrt();
             for tier in Tier::available() {
-                for (algorithm, tolerance) in ALGORITHMS.into_iter().zip([1e-5, 2e-6]) {
-                    let got = self.forward(tier, algorithm, bias);
+                for (packing, tolerance) in PACKINGS {
+                    let got = self.forward(tier, packing, bias);
                     let square = |(y, want): (&f32, &f64)| (f64::from(*y) - want).powi(2);
                     let error = got.iter().zip(&want).map(square).sum::<f64>().sqrt();
                     // Not `>`, so that NaN fails.
                     if !(error <= tolerance * norm) {
                         let error = error / norm;
-                        return Err(format!("{tier} {algorithm:?} {:?}: {error:e}", self.shape));
+                        return Err(format!("{tier} {packing:?} {:?}: {error:e}", self.shape));
                     }
                 }
             }
@@ -176,18 +204,18 @@ fn threads_and_batches_do_not_change_a_bit() {
     ];
     for case in cases {
         for tier in Tier::available() {
-            for algorithm in ALGORITHMS {
-                let whole = case.forward(tier, algorithm, true);
+            for (packing, _) in PACKINGS {
+                let whole = case.forward(tier, packing, true);
                 for threads in 1..4 {
                     let pool =
                         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                    assert!(pool.install(|| case.forward(tier, algorithm, true)) == whole);
+                    assert!(pool.install(|| case.forward(tier, packing, true)) == whole);
                 }
                 let shape = ConvShape { batch: 1, ..case.shape };
                 let x = case.x[shape.n_in() * shape.c_in..][..shape.n_in() * shape.c_in].to_vec();
                 let second =
                     Case { shape, x, weight: case.weight.clone(), bias: case.bias.clone() };
-                let y = second.forward(tier, algorithm, true);
+                let y = second.forward(tier, packing, true);
                 assert!(y == whole[y.len()..2 * y.len()]);
             }
         }
