@@ -159,7 +159,7 @@ fn check_sizes(
     if kernel.contains(&0) {
         return refused("kernel", format!("{kernel:?}"), "at least 1 along each axis".into());
     }
-    if groups == 0 || c_in % groups != 0 || c_out % groups != 0 {
+    if groups == 0 || !c_in.is_multiple_of(groups) || !c_out.is_multiple_of(groups) {
         let expected = format!("a divisor of {c_in} input and {c_out} output channels");
         return refused("groups", groups.to_string(), expected);
     }

@@ -145,7 +145,7 @@ fn transposed_shape(
     let refused = |argument, found: String, expected: String| {
         Err(Error::Argument { op: OP, argument, found, expected })
     };
-    if groups == 0 || c_in % groups != 0 {
+    if groups == 0 || !c_in.is_multiple_of(groups) {
         let expected = format!("a divisor of {c_in} input channels");
         return refused("groups", groups.to_string(), expected);
     }

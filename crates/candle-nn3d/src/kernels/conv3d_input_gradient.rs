@@ -70,59 +70,81 @@ pub(crate) fn input_gradient<T: Float>(
     forward: impl Fn(&ConvShape, &[T], &[T], Option<&[T]>, &mut [T]),
 ) {
     let axes = [0, 1, 2].map(|axis| Phase::all(shape, axis));
+    let plan = Plan { shape, dy, weight, bias };
     for x in &axes[0] {
         for y in &axes[1] {
             for z in &axes[2] {
-                one_phase([x, y, z], shape, dy, weight, bias, dx, &forward);
+                plan.add([x, y, z], dx, &forward);
             }
         }
     }
 }
 
-fn one_phase<T: Float>(
-    phase: [&Phase; 3],
-    shape: &ConvShape,
-    dy: &[T],
-    weight: &[T],
-    bias: Option<&[T]>,
-    dx: &mut [T],
-    forward: &impl Fn(&ConvShape, &[T], &[T], Option<&[T]>, &mut [T]),
-) {
-    let (crop, count) = (phase.map(|axis| axis.crop), phase.map(|axis| axis.count));
-    let sub = ConvShape {
-        batch: shape.batch,
-        c_in: shape.c_out,
-        c_out: shape.c_in,
-        groups: shape.groups,
-        input: [0, 1, 2].map(|axis| shape.output[axis].saturating_sub(crop[axis])),
-        output: count,
-        kernel: phase.map(|axis| axis.taps.len()),
-        stride: [1; 3],
-        dilation: phase.map(|axis| axis.dilation),
-        padding: phase.map(|axis| axis.padding),
-    };
-    let compute = |out: &mut [T]| {
+/// What all phases share.
+struct Plan<'a, T> {
+    shape: &'a ConvShape,
+    dy: &'a [T],
+    weight: &'a [T],
+    bias: Option<&'a [T]>,
+}
+
+impl<T: Float> Plan<'_, T> {
+    /// The convolution of (cropped) `dy` that gives the voxels of one phase.
+    fn convolution(&self, phase: [&Phase; 3]) -> ConvShape {
+        let shape = self.shape;
+        ConvShape {
+            batch: shape.batch,
+            c_in: shape.c_out,
+            c_out: shape.c_in,
+            groups: shape.groups,
+            input: [0, 1, 2].map(|axis| shape.output[axis].saturating_sub(phase[axis].crop)),
+            output: phase.map(|axis| axis.count),
+            kernel: phase.map(|axis| axis.taps.len()),
+            stride: [1; 3],
+            dilation: phase.map(|axis| axis.dilation),
+            padding: phase.map(|axis| axis.padding),
+        }
+    }
+
+    /// Computes the voxels of one phase and puts them into `dx`.
+    fn add(
+        &self,
+        phase: [&Phase; 3],
+        dx: &mut [T],
+        forward: &impl Fn(&ConvShape, &[T], &[T], Option<&[T]>, &mut [T]),
+    ) {
+        let sub = self.convolution(phase);
+        if sub.output == self.shape.input {
+            self.compute(phase, &sub, dx, forward);
+            return;
+        }
+        let mut out = vec![T::default(); sub.batch * sub.n_out() * sub.c_out];
+        self.compute(phase, &sub, &mut out, forward);
+        scatter(phase, self.shape, &out, dx);
+    }
+
+    fn compute(
+        &self,
+        phase: [&Phase; 3],
+        sub: &ConvShape,
+        out: &mut [T],
+        forward: &impl Fn(&ConvShape, &[T], &[T], Option<&[T]>, &mut [T]),
+    ) {
         if sub.kernel.contains(&0) {
-            out.par_chunks_mut(shape.c_in).for_each(|voxel| match bias {
+            out.par_chunks_mut(sub.c_out).for_each(|voxel| match self.bias {
                 Some(bias) => voxel.copy_from_slice(bias),
                 None => voxel.fill(T::default()),
             });
             return;
         }
-        let turned = turned_weight(shape, weight, phase);
+        let crop = phase.map(|axis| axis.crop);
+        let turned = turned_weight(self.shape, self.weight, phase);
         if crop == [0; 3] {
-            forward(&sub, dy, &turned, bias, out);
+            forward(sub, self.dy, &turned, self.bias, out);
         } else {
-            forward(&sub, &cropped(shape, dy, crop), &turned, bias, out);
+            forward(sub, &cropped(self.shape, self.dy, crop), &turned, self.bias, out);
         }
-    };
-    if count == shape.input {
-        compute(dx);
-        return;
     }
-    let mut out = vec![T::default(); shape.batch * count.iter().product::<usize>() * shape.c_in];
-    compute(&mut out);
-    scatter(phase, shape, &out, dx);
 }
 
 /// `[c_out, c_in / groups, taps]` to `[c_in, c_out / groups, taps of the phase, the last first]`.

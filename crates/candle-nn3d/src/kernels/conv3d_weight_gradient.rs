@@ -35,6 +35,7 @@ pub(crate) fn weight_gradient_f32(
     dy: &[f32],
     dw: &mut [f32],
 ) {
+    // There is only the direct algorithm yet.
     let _ = algorithm;
     // Vectors want many channels; one voxel's numbers one by one can be few.
     let turned = shape.c_out_per_group() < 16 && shape.c_in_per_group() > shape.c_out_per_group();
@@ -107,15 +108,14 @@ impl Plan<'_> {
 
     /// Puts the blocks where they belong.
     fn write(&self, tasks: &[Task], dw: &mut [f32]) {
-        let ([_, n_columns], taps) = (self.n_blocks(), self.shape.n_taps());
+        let taps = self.shape.n_taps();
         let (in_group, out_group) = (self.shape.c_in_per_group(), self.shape.c_out_per_group());
         let per_tap = tasks.len() / (self.shape.groups * taps);
         dw.par_chunks_mut(in_group * taps).enumerate().for_each(|(o, dw)| {
             let group = o / out_group;
             for tap in 0..taps {
                 let blocks = &tasks[(group * taps + tap) * per_tap..][..per_tap];
-                for (at, task) in blocks.iter().enumerate() {
-                    debug_assert!(at / n_columns < per_tap);
+                for task in blocks {
                     let [a, b] = &task.channels;
                     if self.turned && a.contains(&o) {
                         let row = &task.sums[(o - a.start) * b.len()..][..b.len()];
