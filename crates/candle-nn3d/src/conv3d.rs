@@ -1,6 +1,7 @@
 //! The convolution layer.
 
 mod arithmetic;
+mod differentiable;
 pub(crate) mod op;
 pub(crate) mod prepared;
 pub(crate) mod transposed;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Module, Result, Shape, Tensor};
 
-use super::op::{channels_last, check_bias, rank_5};
+use super::differentiable::channels_last;
+use super::op::{check_bias, rank_5};
 use super::{Conv3d, arithmetic};
 use crate::channels_last::ChannelsLast;
 use crate::conv_shape::ConvShape;
