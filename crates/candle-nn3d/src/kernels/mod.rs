@@ -15,3 +15,13 @@ pub(crate) mod window;
 
 #[cfg(test)]
 mod tests;
+mod aligned;
+pub(crate) mod channel_sums;
+pub(crate) mod conv3d;
+pub(crate) mod conv3d_input_gradient;
+pub(crate) mod conv3d_reference;
+pub(crate) mod conv3d_weight_gradient;
+mod gemm;
+mod outer_products;
+pub(crate) mod tier;
+mod vector;

@@ -1,0 +1,90 @@
+//! Convolution of channels-last slices: f32, forward.
+
+mod direct;
+#[cfg(test)]
+mod tests;
+mod winograd;
+
+use rayon::prelude::*;
+
+use super::tier::Tier;
+use crate::conv_shape::ConvShape;
+use direct::DirectWeights;
+use winograd::WinogradWeights;
+
+/// Which algorithms a convolution may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Conv3dAlgorithm {
+    /// The fastest for the shape.
+    #[default]
+    Auto,
+    /// Only sums of products as the definition has them.
+    Direct,
+}
+
+/// The weights of one convolution in the form that its kernel reads.
+pub(crate) struct PackedWeights {
+    form: Form,
+}
+
+enum Form {
+    Direct(DirectWeights),
+    Winograd(WinogradWeights),
+}
+
+impl PackedWeights {
+    /// Packs PyTorch's `[c_out, c_in / groups, kx, ky, kz]` for one tier.
+    pub(crate) fn new_f32(
+        tier: Tier,
+        algorithm: Conv3dAlgorithm,
+        shape: &ConvShape,
+        weight: &[f32],
+    ) -> Self {
+        let fast = match algorithm {
+            Conv3dAlgorithm::Auto => winograd::x_points(shape),
+            Conv3dAlgorithm::Direct => None,
+        };
+        let form = match fast {
+            Some(points) => Form::Winograd(WinogradWeights::new(tier, shape, points, weight)),
+            None => Form::Direct(DirectWeights::new(tier, shape, weight)),
+        };
+        Self { form }
+    }
+
+    /// Memory that they take.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.form {
+            Form::Direct(weights) => weights.bytes(),
+            Form::Winograd(weights) => weights.bytes(),
+        }
+    }
+}
+
+/// `y = x ∗ weights + bias`, channels-last.
+///
+/// # Shapes
+/// x `[batch, x, y, z, c_in]`, bias `[c_out]`, y `[batch, x', y', z', c_out]`, as in `shape`, whose
+/// tier and sizes must be those that the weights were packed for (the batch may differ).
+pub(crate) fn forward_f32(
+    tier: Tier,
+    shape: &ConvShape,
+    x: &[f32],
+    weights: &PackedWeights,
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+) {
+    assert_eq!(x.len(), shape.batch * shape.n_in() * shape.c_in, "x has not the shape's size");
+    assert_eq!(y.len(), shape.batch * shape.n_out() * shape.c_out, "y has not the shape's size");
+    assert!(bias.is_none_or(|bias| bias.len() == shape.c_out), "bias has not the shape's size");
+    match &weights.form {
+        Form::Direct(weights) => {
+            let bias = weights.padded_bias(shape, bias);
+            let items = x.par_chunks(shape.n_in() * shape.c_in);
+            let items = items.zip(y.par_chunks_mut(shape.n_out() * shape.c_out));
+            items.for_each(|(x, y)| weights.forward(tier, shape, x, &bias, y));
+        }
+        Form::Winograd(weights) => {
+            weights.forward(tier, shape, x, &weights.padded_bias(bias), y);
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! One block of tiles, from input voxels to output voxels.
+#![expect(unsafe_code, reason = "blocks write interleaved voxels of one output")]
+
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::ptr;
+
+use super::WinogradWeights;
+use super::planes::{N, POINTS, TILE, points_to_tile, tile_to_points};
+use super::points::{input_transform, output_transform};
+use crate::conv_shape::ConvShape;
+use crate::kernels::aligned::LINE;
+use crate::kernels::gemm::{Init, Order, Rows, multiply, packed_index};
+use crate::kernels::vector::{Task, Vector};
+
+/// Rows of the largest matrix kernel: sums of that many tiles wait for their transform along x.
+const MAX_ROWS: usize = 12;
+/// Columns of the products that wait for their transform over y and z.
+const COLUMNS: usize = 128;
+/// Output voxels along x of a block, about, and tiles of a block.
+const X_OUTPUTS: usize = 8;
+const BLOCK_TILES: usize = 48;
+/// Blocks below which an item's columns are also shared out.
+const FEW_BLOCKS: usize = 6;
+
+/// How an item is cut into blocks.
+pub(super) struct Plan {
+    /// Tiles along each axis.
+    pub(super) tiles: [usize; 3],
+    /// Tiles of a block along x, and over y and z (in their joint order).
+    pub(super) x_tiles: usize,
+    plane_tiles: usize,
+    /// Columns of a block.
+    columns: usize,
+    c_out: usize,
+}
+
+impl Plan {
+    pub(super) fn new(shape: &ConvShape, x_points: usize) -> Self {
+        let [x, y, z] = shape.output;
+        let tiles = [x.div_ceil(x_points - 2), y.div_ceil(TILE), z.div_ceil(TILE)];
+        let x_tiles = (X_OUTPUTS / (x_points - 2)).min(tiles[0]);
+        let plane_tiles = (BLOCK_TILES / x_tiles).min(tiles[1] * tiles[2]);
+        let mut plan =
+            Self { tiles, x_tiles, plane_tiles, columns: shape.c_out, c_out: shape.c_out };
+        if plan.n_blocks() < FEW_BLOCKS {
+            plan.columns = shape.c_out.div_ceil(FEW_BLOCKS).next_multiple_of(64);
+        }
+        plan
+    }
+
+    pub(super) fn n_blocks(&self) -> usize {
+        let [x, y, z] = self.tiles;
+        x.div_ceil(self.x_tiles) * (y * z).div_ceil(self.plane_tiles)
+    }
+
+    pub(super) fn column_ranges(&self) -> usize {
+        self.c_out.div_ceil(self.columns)
+    }
+}
+
+/// An output that many blocks write at once.
+#[derive(Clone, Copy)]
+pub(super) struct Output<'a> {
+    start: *mut f32,
+    len: usize,
+    slice: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: blocks of one output write disjoint numbers, and none reads.
+unsafe impl Send for Output<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Output<'_> {}
+
+impl<'a> Output<'a> {
+    pub(super) fn new(y: &'a mut [f32]) -> Self {
+        Self { start: y.as_mut_ptr(), len: y.len(), slice: PhantomData }
+    }
+
+    /// What begins `offset` numbers further.
+    pub(super) fn part(self, offset: usize) -> Self {
+        assert!(offset <= self.len, "a part beyond the output");
+        // SAFETY: within the slice, as asserted.
+        Self { start: unsafe { self.start.add(offset) }, len: self.len - offset, ..self }
+    }
+
+    /// Where `len` numbers from `offset` on begin.
+    fn place(self, offset: usize, len: usize) -> *mut f32 {
+        assert!(offset + len <= self.len, "a place beyond the output");
+        // SAFETY: within the slice, as asserted.
+        unsafe { self.start.add(offset) }
+    }
+}
+
+/// Some tiles and columns of one item.
+pub(super) struct Block<'a> {
+    weights: &'a WinogradWeights,
+    shape: &'a ConvShape,
+    x: &'a [f32],
+    bias: &'a [f32],
+    y: Output<'a>,
+    /// Tiles along y and along z.
+    plane: [usize; 2],
+    x_tiles: Range<usize>,
+    plane_tiles: Range<usize>,
+    columns: Range<usize>,
+}
+
+impl<'a> Block<'a> {
+    pub(super) fn new(
+        weights: &'a WinogradWeights,
+        shape: &'a ConvShape,
+        plan: &Plan,
+        x: &'a [f32],
+        bias: &'a [f32],
+        y: Output<'a>,
+        index: usize,
+    ) -> Self {
+        let cut =
+            |index: usize, step: usize, end: usize| index * step..(index * step + step).min(end);
+        let [nx, ny, nz] = plan.tiles;
+        let (index, range) = (index / plan.column_ranges(), index % plan.column_ranges());
+        let plane_cuts = (ny * nz).div_ceil(plan.plane_tiles);
+        Self {
+            weights,
+            shape,
+            x,
+            bias,
+            y,
+            plane: [ny, nz],
+            x_tiles: cut(index / plane_cuts, plan.x_tiles, nx),
+            plane_tiles: cut(index % plane_cuts, plan.plane_tiles, ny * nz),
+            columns: cut(range, plan.columns, shape.c_out),
+        }
+    }
+}
+
+/// Sizes of the buffers of a block, in numbers.
+pub(super) struct Sizes {
+    /// Channels of the input, padded to whole vectors.
+    c_in: usize,
+    /// From point to point of the transformed input: `[point][plane of x][tile][channel]`.
+    point: usize,
+    /// From x point to x point of the packed rows: `[x point]`, then the rows, packed.
+    packed: usize,
+    /// Rows: tiles along x times tiles of the plane.
+    rows: usize,
+    /// Columns that are done at once, padded.
+    columns: usize,
+    /// From point to point of the sums: `[point][plane of x][tile][column]`.
+    sums: usize,
+    /// Buffers of points, packed rows, products, sums and zeros.
+    lengths: [usize; 5],
+}
+
+impl Sizes {
+    pub(super) fn new(block: &Block<'_>, lanes: usize) -> Self {
+        let (n_x, n_plane, x_points) =
+            (block.x_tiles.len(), block.plane_tiles.len(), block.weights.x_points);
+        let (c_in, rows) = (block.shape.c_in.next_multiple_of(lanes), n_x * n_plane);
+        let columns = block.columns.len().next_multiple_of(lanes).min(COLUMNS);
+        // A line more from point to point, lest all points share one set of a cache.
+        let point = (n_x * (x_points - 2) + 2) * n_plane * c_in + LINE;
+        let sums = n_x * (x_points - 2) * n_plane * columns + LINE;
+        let packed = rows.next_multiple_of(MAX_ROWS) * c_in;
+        let products = x_points * MAX_ROWS * 2 * lanes;
+        let lengths = [POINTS * point, x_points * packed, products, POINTS * sums, c_in];
+        let lengths = lengths.map(|length| length.next_multiple_of(LINE));
+        Self { c_in, point, packed, rows, columns, sums, lengths }
+    }
+
+    pub(super) fn scratch(&self) -> usize {
+        self.lengths.iter().sum()
+    }
+}
+
+/// A block and the memory that it needs.
+pub(super) struct Stages<'a> {
+    pub(super) block: Block<'a>,
+    pub(super) sizes: Sizes,
+    pub(super) scratch: &'a mut [f32],
+}
+
+impl Task for Stages<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe {
+            match self.block.weights.x_points {
+                4 => self.forward::<V, 4>(),
+                _ => self.forward::<V, 6>(),
+            }
+        }
+    }
+}
+
+impl Stages<'_> {
+    /// Passes the block through all stages.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `V`.
+    #[inline(always)]
+    unsafe fn forward<V: Vector, const X: usize>(self) {
+        let Self { block, sizes, scratch } = self;
+        let (points, rest) = scratch.split_at_mut(sizes.lengths[0]);
+        let (packed, rest) = rest.split_at_mut(sizes.lengths[1]);
+        let (products, rest) = rest.split_at_mut(sizes.lengths[2]);
+        let (sums, zeros) = rest.split_at_mut(sizes.lengths[3]);
+        zeros.fill(0.0);
+        // SAFETY: the caller vouches for the instructions.
+        unsafe {
+            block.transform_input::<V, X>(&sizes, zeros, points);
+            for first in block.columns.clone().step_by(COLUMNS) {
+                let columns = first..(first + COLUMNS).min(block.columns.end);
+                for point in 0..POINTS {
+                    let points = &points[point * sizes.point..][..sizes.point];
+                    pack::<V, X>(&sizes, block.plane_tiles.len(), points, packed);
+                    let sums = &mut sums[point * sizes.sums..][..sizes.sums];
+                    let columns = columns.clone();
+                    block.multiply::<V, X>(&sizes, point, packed, columns, products, sums);
+                }
+                block.transform_sums::<V, X>(&sizes, columns, sums);
+            }
+        }
+    }
+}
+
+impl Block<'_> {
+    /// The points of every plane of x that the block's tiles read.
+    #[inline(always)]
+    unsafe fn transform_input<V: Vector, const X: usize>(
+        &self,
+        sizes: &Sizes,
+        zeros: &[f32],
+        points: &mut [f32],
+    ) {
+        let shape = self.shape;
+        let n_plane = self.plane_tiles.len();
+        for plane in 0..self.x_tiles.len() * (X - 2) + 2 {
+            let ix = (self.x_tiles.start * (X - 2) + plane).checked_sub(shape.padding[0]);
+            let Some(ix) = ix.filter(|&ix| ix < shape.input[0]) else {
+                for points in points.chunks_mut(sizes.point).take(POINTS) {
+                    points[plane * n_plane * sizes.c_in..][..n_plane * sizes.c_in].fill(0.0);
+                }
+                continue;
+            };
+            for (index, tile) in self.plane_tiles.clone().enumerate() {
+                let (ty, tz) = (tile / self.plane[1] * TILE, tile % self.plane[1] * TILE);
+                let mut voxels = [[zeros.as_ptr(); N]; N];
+                for i in 0..N {
+                    let Some(iy) = (ty + i).checked_sub(shape.padding[1]) else { continue };
+                    if iy >= shape.input[1] {
+                        continue;
+                    }
+                    let row = (ix * shape.input[1] + iy) * shape.input[2];
+                    for j in 0..N {
+                        let Some(iz) = (tz + j).checked_sub(shape.padding[2]) else { continue };
+                        if iz < shape.input[2] {
+                            voxels[i][j] = self.x[(row + iz) * shape.c_in..][..shape.c_in].as_ptr();
+                        }
+                    }
+                }
+                let to = &mut points[(plane * n_plane + index) * sizes.c_in..];
+                // SAFETY: each pointer is that of a slice of `c_in` numbers, or of as many zeros.
+                unsafe { tile_to_points::<V>(&voxels, shape.c_in, to, sizes.point) };
+            }
+        }
+    }
+
+    /// The products of one point with some columns, transformed back along x.
+    #[inline(always)]
+    unsafe fn multiply<V: Vector, const X: usize>(
+        &self,
+        sizes: &Sizes,
+        point: usize,
+        packed: &[f32],
+        columns: Range<usize>,
+        products: &mut [f32],
+        sums: &mut [f32],
+    ) {
+        let (c_in, n_plane) = (self.shape.c_in, self.plane_tiles.len());
+        let weights = self.weights.packed.as_slice();
+        let zeros = [0.0; 32];
+        let step = V::ROWS;
+        for (column, vectors) in self.weights.panels.iter() {
+            if !columns.contains(&column) {
+                continue;
+            }
+            let width = vectors * V::LANES;
+            let depth = X * c_in;
+            let panels = &weights[POINTS * depth * column + point * depth * width..];
+            for first in (0..sizes.rows).step_by(step) {
+                let rows = step.min(sizes.rows - first);
+                for s in 0..X {
+                    let data = &packed[s * sizes.packed + first * sizes.c_in..];
+                    let a = Rows { data, order: Order::Packed, rows, k: c_in };
+                    let panel = &panels[s * c_in * width..][..c_in * width];
+                    let to = &mut products[s * MAX_ROWS * width..][..MAX_ROWS * width];
+                    // SAFETY: the caller vouches for the instructions.
+                    unsafe { multiply::<V>(a, panel, vectors, Init::Row(&zeros), to, width) };
+                }
+                for row in 0..rows {
+                    let (x, tile) = ((first + row) / n_plane, (first + row) % n_plane);
+                    let from = &products[row * width..][..((X - 1) * MAX_ROWS + 1) * width];
+                    let at =
+                        (x * (X - 2) * n_plane + tile) * sizes.columns + column - columns.start;
+                    let stride = n_plane * sizes.columns;
+                    let to = &mut sums[at..][..(X - 3) * stride + width];
+                    for v in 0..vectors {
+                        // SAFETY: `from` holds X rows MAX_ROWS apart, `to` X − 2 planes.
+                        unsafe {
+                            let mut m = [V::splat(0.0); X];
+                            for s in 0..X {
+                                let at = s * MAX_ROWS * width + v * V::LANES;
+                                m[s] = V::load(from.as_ptr().add(at));
+                            }
+                            let out = output_transform(m);
+                            for i in 0..X - 2 {
+                                out[i].store(to.as_mut_ptr().add(i * stride + v * V::LANES));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The output voxels of some columns.
+    #[inline(always)]
+    unsafe fn transform_sums<V: Vector, const X: usize>(
+        &self,
+        sizes: &Sizes,
+        columns: Range<usize>,
+        sums: &[f32],
+    ) {
+        let shape = self.shape;
+        let [nx, ny, nz] = shape.output;
+        let n_plane = self.plane_tiles.len();
+        let bias = &self.bias[columns.start..];
+        let first = self.x_tiles.start * (X - 2);
+        for plane in 0..(self.x_tiles.len() * (X - 2)).min(nx - first) {
+            for (index, tile) in self.plane_tiles.clone().enumerate() {
+                let (ty, tz) = (tile / self.plane[1] * TILE, tile % self.plane[1] * TILE);
+                let mut voxels = [[ptr::null_mut(); TILE]; TILE];
+                for (i, j) in (0..TILE).flat_map(|i| (0..TILE).map(move |j| (i, j))) {
+                    if ty + i < ny && tz + j < nz {
+                        let voxel = ((first + plane) * ny + ty + i) * nz + tz + j;
+                        let at = voxel * shape.c_out + columns.start;
+                        voxels[i][j] = self.y.place(at, columns.len());
+                    }
+                }
+                let from = &sums[(plane * n_plane + index) * sizes.columns..];
+                // SAFETY: each place is null or holds the block's columns of one of its own voxels.
+                unsafe {
+                    points_to_tile::<V>(from, sizes.sums, bias, columns.len(), &voxels);
+                }
+            }
+        }
+    }
+}
+
+/// Transforms the rows of one point along x, into the order in which the products read them.
+#[inline(always)]
+unsafe fn pack<V: Vector, const X: usize>(
+    sizes: &Sizes,
+    n_plane: usize,
+    points: &[f32],
+    packed: &mut [f32],
+) {
+    let plane = n_plane * sizes.c_in;
+    assert!(X * sizes.packed <= packed.len(), "rows beyond the buffer");
+    for row in 0..sizes.rows {
+        let (x, tile) = (row / n_plane, row % n_plane);
+        let from = &points[x * (X - 2) * plane + tile * sizes.c_in..];
+        assert!((X - 1) * plane + sizes.c_in <= from.len(), "planes beyond the buffer");
+        for c in (0..sizes.c_in).step_by(V::LANES) {
+            let to = packed_index::<V>(row, c, sizes.c_in);
+            // SAFETY: `from` holds this row of X planes; `to` lies below `sizes.packed`, which is
+            // that of whole groups of rows, and there are X times as many.
+            unsafe {
+                let mut d = [V::splat(0.0); X];
+                for s in 0..X {
+                    d[s] = V::load(from.as_ptr().add(s * plane + c));
+                }
+                let out = input_transform(d);
+                for s in 0..X {
+                    out[s].store(packed.as_mut_ptr().add(s * sizes.packed + to));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Fast convolution for 3×3×3 kernels with stride and dilation 1: F(4×4, 3×3) over y and z and
+//! F(2, 3) or F(4, 3) along x, which takes 6 or 8 times fewer multiplications than the definition.
+//!
+//! A block of tiles passes through three stages that stay in the caches of one core:
+//! planes of x are transformed over y and z, each once; for each of the 36 points rows of tiles
+//! are transformed along x as they are packed, multiplied by the weights, and transformed back
+//! along x; the sums are transformed back over y and z, and get their bias as they are stored.
+//! With the x axis inside the product, memory holds the points of planes, not those of cubes:
+//! half or less of what three-dimensional points would take.
+
+mod block;
+mod planes;
+mod points;
+
+use rayon::prelude::*;
+
+use crate::conv_shape::ConvShape;
+use crate::kernels::aligned::{AlignedVec, with_scratch};
+use crate::kernels::gemm::Panels;
+use crate::kernels::tier::Tier;
+use crate::kernels::vector::{dispatch, lanes};
+use block::{Block, Output, Plan, Sizes, Stages};
+use planes::{N, POINTS};
+
+/// Weights at the points: `[panel of c_out][y and z point][x point][c_in][columns]`.
+pub(super) struct WinogradWeights {
+    packed: AlignedVec,
+    panels: Panels,
+    x_points: usize,
+}
+
+/// The number of points along x with which the fast algorithm pays for a shape, if it does.
+///
+/// The rule counts, in multiplications that a vector unit could do meanwhile: those of the
+/// products; [`MOVE`] for every number that a transform writes and the next stage reads; and
+/// [`STREAM`] for every weight that a block of tiles brings from memory. It sees the shape alone,
+/// so that a layer's bits do not depend on the machine; [`FAVOUR`] of the cost of F(4, 3) must be
+/// saved before its half again as large weights are taken.
+pub(super) fn x_points(shape: &ConvShape) -> Option<usize> {
+    const MOVE: f64 = 20.0;
+    const STREAM: f64 = 12.0;
+    const FAVOUR: f64 = 1.08;
+    let ConvShape { kernel, stride, dilation, groups, .. } = *shape;
+    if kernel != [3; 3] || stride != [1; 3] || dilation != [1; 3] || groups != 1 {
+        return None;
+    }
+    // Vectors are filled with output channels; depth of the products is that of input channels.
+    let (c_in, c_out) = (shape.c_in as f64, shape.c_out.next_multiple_of(16) as f64);
+    let direct = shape.n_out() as f64 * 27.0 * c_in * (c_out + 12.0);
+    let fast = |x_points: usize| {
+        let plan = Plan::new(shape, x_points);
+        let tiles = plan.tiles.iter().product::<usize>() as f64;
+        let points = (POINTS * x_points) as f64;
+        let overlap = (plan.x_tiles * (x_points - 2) + 2) as f64 / plan.x_tiles as f64;
+        let moved = POINTS as f64 * (overlap * c_in + (x_points - 2) as f64 * c_out);
+        let weights = points * c_in * c_out;
+        tiles * (weights + MOVE * moved) + STREAM * weights * plan.n_blocks() as f64
+    };
+    let (two, four) = (fast(4), fast(6) * FAVOUR);
+    if direct <= two.min(four) {
+        return None;
+    }
+    Some(if four < two { 6 } else { 4 })
+}
+
+impl WinogradWeights {
+    pub(super) fn new(tier: Tier, shape: &ConvShape, x_points: usize, weight: &[f32]) -> Self {
+        let (c_in, c_out) = (shape.c_in, shape.c_out);
+        assert_eq!(weight.len(), c_out * c_in * 27, "weight has not the shape's size");
+        let lanes = lanes(tier);
+        let panels = Panels::new(lanes, c_out);
+        let depth = POINTS * x_points * c_in;
+        let mut packed = AlignedVec::zeros(depth * panels.padded);
+        let chunks = packed.as_mut_slice().par_chunks_mut(depth * 2 * lanes);
+        chunks.enumerate().for_each(|(panel, packed)| {
+            let columns = panel * 2 * lanes..(panel * 2 * lanes + 2 * lanes).min(c_out);
+            let width = packed.len() / depth;
+            for channel in 0..c_in {
+                let mut taps = vec![0.0; 27 * width];
+                for (j, column) in columns.clone().enumerate() {
+                    let from = &weight[(column * c_in + channel) * 27..][..27];
+                    for (tap, &value) in from.iter().enumerate() {
+                        taps[tap * width + j] = f64::from(value);
+                    }
+                }
+                // Axis by axis, the last first, so that the result is [x][y][z][columns].
+                let z = expand(&taps, N, 9, width);
+                let y = expand(&z, N, 3, N * width);
+                let x = expand(&y, x_points, 1, N * N * width);
+                for (row, from) in x.chunks_exact(width).enumerate() {
+                    let (x, plane) = (row / POINTS, row % POINTS);
+                    let to = ((plane * x_points + x) * c_in + channel) * width;
+                    for (to, &from) in packed[to..to + width].iter_mut().zip(from) {
+                        *to = from as f32;
+                    }
+                }
+            }
+        });
+        Self { packed, panels, x_points }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self.packed.as_slice())
+    }
+
+    /// All items of a batch; `bias` is padded to whole vectors.
+    pub(super) fn forward(
+        &self,
+        tier: Tier,
+        shape: &ConvShape,
+        x: &[f32],
+        bias: &[f32],
+        y: &mut [f32],
+    ) {
+        let plan = Plan::new(shape, self.x_points);
+        let (n_in, n_out) = (shape.n_in() * shape.c_in, shape.n_out() * shape.c_out);
+        let output = Output::new(y);
+        let per_item = plan.n_blocks() * plan.column_ranges();
+        (0..shape.batch * per_item).into_par_iter().for_each(|index| {
+            let (item, index) = (index / per_item, index % per_item);
+            let x = &x[item * n_in..][..n_in];
+            // Each index has voxels or columns of its own.
+            let block = Block::new(self, shape, &plan, x, bias, output.part(item * n_out), index);
+            let sizes = Sizes::new(&block, lanes(tier));
+            with_scratch(sizes.scratch(), |scratch| {
+                dispatch(tier, Stages { block, sizes, scratch });
+            });
+        });
+    }
+
+    pub(super) fn padded_bias(&self, bias: Option<&[f32]>) -> Vec<f32> {
+        let mut padded = bias.unwrap_or_default().to_vec();
+        padded.resize(self.panels.padded, 0.0);
+        padded
+    }
+}
+
+/// Three taps to `n` factors along one axis of `[outer][3][inner]`.
+fn expand(taps: &[f64], n: usize, outer: usize, inner: usize) -> Vec<f64> {
+    let matrix = points::tap_matrix(n);
+    let mut out = vec![0.0; outer * n * inner];
+    for (out, taps) in out.chunks_exact_mut(n * inner).zip(taps.chunks_exact(3 * inner)) {
+        let (first, rest) = taps.split_at(inner);
+        let (second, third) = rest.split_at(inner);
+        for (out, row) in out.chunks_exact_mut(inner).zip(&matrix) {
+            for i in 0..inner {
+                out[i] = row[0] * first[i] + row[1] * second[i] + row[2] * third[i];
+            }
+        }
+    }
+    out
+}

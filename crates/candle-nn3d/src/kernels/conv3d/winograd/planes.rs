@@ -1,0 +1,120 @@
+//! The transforms of one plane of voxels over y and z, 6 × 6 points of 4 × 4 outputs.
+#![expect(unsafe_code, reason = "vector instructions on pointers to single voxels")]
+
+use super::points::{input_transform, output_transform};
+use crate::kernels::vector::Vector;
+
+/// Points along y or z, outputs along y or z, and points of a plane's tile.
+pub(super) const N: usize = 6;
+pub(super) const TILE: usize = N - 2;
+pub(super) const POINTS: usize = N * N;
+
+/// Up to a vector's lanes from a place that may end earlier; zeros beyond.
+///
+/// # Safety
+/// As for [`Vector::load`], but `from` need be valid for `valid` numbers only.
+#[inline(always)]
+unsafe fn load_part<V: Vector>(from: *const f32, valid: usize) -> V {
+    // SAFETY: only `valid` numbers are read; the buffer is longer than any vector.
+    unsafe {
+        if valid >= V::LANES {
+            return V::load(from);
+        }
+        let mut part = [0.0_f32; 16];
+        std::ptr::copy_nonoverlapping(from, part.as_mut_ptr(), valid);
+        V::load(part.as_ptr())
+    }
+}
+
+/// Takes one tile of `channels` channels to its 36 points, `point_stride` apart in `to`.
+///
+/// # Safety
+/// The processor has the instructions of `V`; every pointer of `voxels` is valid for `channels`
+/// numbers.
+#[inline(always)]
+pub(super) unsafe fn tile_to_points<V: Vector>(
+    voxels: &[[*const f32; N]; N],
+    channels: usize,
+    to: &mut [f32],
+    point_stride: usize,
+) {
+    let end = (POINTS - 1) * point_stride + channels.next_multiple_of(V::LANES);
+    assert!(end <= to.len(), "points beyond the buffer");
+    let to = to.as_mut_ptr();
+    for c in (0..channels).step_by(V::LANES) {
+        // SAFETY: reads end at `channels`; writes end at `end`, as asserted.
+        unsafe {
+            let mut half = [[V::splat(0.0); N]; N];
+            for j in 0..N {
+                let mut column = [V::splat(0.0); N];
+                for i in 0..N {
+                    column[i] = load_part(voxels[i][j].add(c), channels - c);
+                }
+                let column = input_transform(column);
+                for i in 0..N {
+                    half[i][j] = column[i];
+                }
+            }
+            for i in 0..N {
+                let row = input_transform(half[i]);
+                for j in 0..N {
+                    row[j].store(to.add((i * N + j) * point_stride + c));
+                }
+            }
+        }
+    }
+}
+
+/// Takes the 36 points of one tile to its outputs plus bias, for `channels` channels; voxels
+/// without a place are dropped.
+///
+/// # Safety
+/// The processor has the instructions of `V`; every place in `voxels` is null or valid for
+/// writing `channels` numbers that nobody else reads or writes meanwhile.
+#[inline(always)]
+pub(super) unsafe fn points_to_tile<V: Vector>(
+    from: &[f32],
+    point_stride: usize,
+    bias: &[f32],
+    channels: usize,
+    voxels: &[[*mut f32; TILE]; TILE],
+) {
+    let padded = channels.next_multiple_of(V::LANES);
+    assert!((POINTS - 1) * point_stride + padded <= from.len(), "points beyond the buffer");
+    assert!(padded <= bias.len(), "a bias that is too short");
+    for c in (0..channels).step_by(V::LANES) {
+        // SAFETY: reads end within what was asserted, writes at `channels`.
+        unsafe {
+            let from = from.as_ptr().add(c);
+            let bias = V::load(bias.as_ptr().add(c));
+            let mut half = [[bias; N]; TILE];
+            for j in 0..N {
+                let mut column = [bias; N];
+                for i in 0..N {
+                    column[i] = V::load(from.add((i * N + j) * point_stride));
+                }
+                let column = output_transform(column);
+                for i in 0..TILE {
+                    half[i][j] = column[i];
+                }
+            }
+            for i in 0..TILE {
+                let row = output_transform(half[i]);
+                for j in 0..TILE {
+                    let to = voxels[i][j];
+                    if to.is_null() {
+                        continue;
+                    }
+                    let sum = row[j].add(bias);
+                    if channels - c >= V::LANES {
+                        sum.store(to.add(c));
+                    } else {
+                        let mut part = [0.0_f32; 16];
+                        sum.store(part.as_mut_ptr());
+                        std::ptr::copy_nonoverlapping(part.as_ptr(), to.add(c), channels - c);
+                    }
+                }
+            }
+        }
+    }
+}
