@@ -194,3 +194,6 @@ fn check_shape(name: &str, stored: &Shape, asked: &Shape) -> std::result::Result
     let problem = format!("the parameter has the shape {stored:?}, asked for is {asked:?}");
     Err(Error::Tensor { name: name.to_owned(), problem })
 }
+
+#[cfg(test)]
+mod tests;

@@ -286,3 +286,6 @@ impl Source {
         tensor.map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;
