@@ -187,10 +187,17 @@ impl Segment {
             );
         }
         // An output off the tape depends on nothing.
-        let mut gradients = match output.track_op() {
-            true => output.apply_op1(Seed(gradient.clone()))?.backward()?,
-            false => GradStore::default(),
-        };
+        let mut gradients = GradStore::default();
+        if output.track_op() {
+            let root = output.apply_op1(Seed(gradient.clone()))?;
+            let mut all = root.backward()?;
+            // candle also leaves gradients of constants there, which nobody asks for.
+            for variable in root.sorted_nodes().into_iter().filter(|node| node.is_variable()) {
+                if let Some(gradient) = all.remove(variable) {
+                    gradients.insert(variable, gradient);
+                }
+            }
+        }
         let of_inputs = leaves.iter().zip(inputs).map(|(leaf, input)| {
             if !input.track_op() {
                 return Ok(None);
