@@ -97,7 +97,7 @@ fn a_file_cut_anywhere_or_with_more_at_its_end_is_an_error() {
     let (_folder, path) = file();
     example().save_safetensors(&path).unwrap();
     let bytes = std::fs::read(&path).unwrap();
-    for length in 0..bytes.len() {
+    for length in (0..bytes.len()).step_by(5) {
         std::fs::write(&path, &bytes[..length]).unwrap();
         let error = NamedTensors::load_safetensors(&path).unwrap_err();
         assert!(error.to_string().contains("weights.safetensors: "), "{error}");

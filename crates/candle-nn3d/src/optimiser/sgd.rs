@@ -140,7 +140,7 @@ impl<T: Float> Step<T> {
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 fn plain<T: Float>(step: &Step<T>, p: &mut [T], g: &[T]) {
     for (p, &g) in p.iter_mut().zip(g) {
-        *p = *p - step.rate * step.decayed(g, *p);
+        *p -= step.rate * step.decayed(g, *p);
     }
 }
 
@@ -150,6 +150,6 @@ fn with_momentum<T: Float>(step: &Step<T>, p: &mut [T], g: &[T], b: &mut [T]) {
         let g = step.decayed(g, *p);
         *b = if step.first { g } else { *b * step.momentum + step.share * g };
         let direction = if step.nesterov { g + step.momentum * *b } else { *b };
-        *p = *p - step.rate * direction;
+        *p -= step.rate * direction;
     }
 }
