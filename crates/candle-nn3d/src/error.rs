@@ -56,6 +56,14 @@ pub enum Error {
         /// What is wrong, with the name of the tensor or field.
         problem: String,
     },
+    /// A named tensor (a parameter, a weight, a state) is not what it should be.
+    #[error("{name:?}: {problem}")]
+    Tensor {
+        /// Its name.
+        name: String,
+        /// What is wrong, and what was expected.
+        problem: String,
+    },
     /// candle refuses.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

@@ -1,0 +1,311 @@
+//! Gradient checkpointing: segments of a network that are run again instead of remembered.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use candle_core::backprop::GradStore;
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, TensorId,
+    Var,
+};
+
+use crate::error::Error;
+
+/// A scope for gradient checkpointing: runs segments without keeping their activations, runs them
+/// again during the backward pass, and collects the gradients of their parameters.
+///
+/// A segment must be a pure function of its inputs and of the parameters it captures: the same
+/// bits on every run. Random numbers come from a key that it captures. Everything differentiable
+/// that is not a parameter belongs among the inputs: a captured activation would still get the right
+/// gradient, but by walking the tape behind it once more.
+///
+/// Segments may contain segments of the same scope. Gradients are those of the plain run, bit for
+/// bit, unless several segments share a parameter: then its sum may be grouped differently.
+///
+/// # Examples
+/// ```
+/// use candle_core::{Device, Tensor, Var};
+/// use candle_nn3d::Recompute;
+/// let w = Var::new(&[2.0_f32, 3.0], &Device::Cpu)?;
+/// let x = Tensor::new(&[1.0_f32, 4.0], &Device::Cpu)?;
+/// let recompute = Recompute::new();
+/// let weight = w.as_tensor().clone();
+/// let y = recompute.checkpoint(&x, move |x| (x * &weight)?.sqr())?;
+/// let gradients = recompute.backward(&y.sum_all()?)?;
+/// assert_eq!(gradients.get(&w).unwrap().to_vec1::<f32>()?, [4.0, 96.0]); // 2 w x²
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Recompute(Arc<Mutex<Collected>>);
+
+#[derive(Default)]
+struct Collected {
+    gradients: GradStore,
+    /// Stand-ins for inputs off the tape, whose gradients nobody asked for.
+    leaves: HashSet<TensorId>,
+}
+
+impl Recompute {
+    /// A scope with no segments yet; one per training step, or for all of them.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs a segment with one input; see [`checkpoint_many`](Self::checkpoint_many).
+    ///
+    /// # Errors
+    /// Those of the segment.
+    pub fn checkpoint(
+        &self,
+        x: &Tensor,
+        segment: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
+    ) -> Result<Tensor> {
+        self.checkpoint_many(&[x], move |inputs| segment(&inputs[0]))
+    }
+
+    /// Runs a segment and keeps its inputs and its output only.
+    ///
+    /// [`backward`](Self::backward) must be called in the place of candle's, or the gradients of the
+    /// segment's parameters are missing.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] unless there are one to three inputs; those of the segment.
+    pub fn checkpoint_many(
+        &self,
+        inputs: &[&Tensor],
+        segment: impl Fn(&[Tensor]) -> Result<Tensor> + Send + Sync + 'static,
+    ) -> Result<Tensor> {
+        if inputs.is_empty() || inputs.len() > 3 {
+            return Err(Error::Argument {
+                op: "recompute",
+                argument: "inputs",
+                found: inputs.len().to_string(),
+                expected: "one to three tensors".to_owned(),
+            }
+            .into());
+        }
+        let mut inputs: Vec<Tensor> = inputs.iter().map(|&input| input.clone()).collect();
+        if !inputs.iter().any(Tensor::track_op) {
+            // Off the tape: candle would not record the segment, and its parameters would get no
+            // gradient.
+            let leaf = Var::from_tensor(&inputs[0])?.into_inner();
+            self.lock().leaves.insert(leaf.id());
+            inputs[0] = leaf;
+        }
+        let output = {
+            let detached: Vec<_> = inputs.iter().map(Tensor::detach).collect();
+            // The tape that the parameters begin ends here, and is freed with the activations.
+            segment(&detached)?.detach()
+        };
+        let op = Segment {
+            run: Arc::new(segment),
+            output: Mutex::new(Some(output)),
+            scope: self.clone(),
+        };
+        match inputs.as_slice() {
+            [a] => a.apply_op1(op),
+            [a, b] => a.apply_op2(b, op),
+            [a, b, c] => a.apply_op3(b, c, op),
+            _ => Err(Error::Candle(candle_core::Error::Msg("inputs".into())).into()),
+        }
+    }
+
+    /// The gradients of a loss, those of the parameters inside the segments included.
+    ///
+    /// # Errors
+    /// Those of candle's backward pass and of the segments.
+    pub fn backward(&self, loss: &Tensor) -> Result<GradStore> {
+        // What a failed pass has left.
+        self.lock().gradients = GradStore::default();
+        let mut gradients = loss.backward()?;
+        let Collected { gradients: collected, leaves } = std::mem::take(&mut *self.lock());
+        gradients.extend(collected)?;
+        if leaves.is_empty() {
+            return Ok(gradients);
+        }
+        let mut wanted = GradStore::default();
+        for &id in gradients.get_ids().filter(|id| !leaves.contains(id)) {
+            if let Some(gradient) = gradients.get_id(id) {
+                wanted.insert_id(id, gradient.clone());
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Collected> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Recompute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recompute").finish_non_exhaustive()
+    }
+}
+
+type Run = dyn Fn(&[Tensor]) -> Result<Tensor> + Send + Sync;
+
+/// A segment as an operation of candle's tape.
+struct Segment {
+    run: Arc<Run>,
+    /// What the first run gave, until the operation has taken it over.
+    output: Mutex<Option<Tensor>>,
+    scope: Recompute,
+}
+
+impl Segment {
+    const NAME: &'static str = "recomputed-segment";
+
+    fn forward(&self) -> Result<(CpuStorage, Shape)> {
+        let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(output) = output else { candle_core::bail!("a segment was applied twice") };
+        let output = output.contiguous()?;
+        let (storage, layout) = output.storage_and_layout();
+        let Storage::Cpu(storage) = &*storage else {
+            candle_core::bail!("checkpointing needs tensors on the CPU")
+        };
+        // The storage may belong to a parameter or an input too: it is copied.
+        let storage = candle_core::backend::BackendStorage::try_clone(storage, layout)?;
+        Ok((storage, layout.shape().clone()))
+    }
+
+    /// The gradients of the inputs that are on the tape.
+    fn backward(&self, inputs: &[&Tensor], gradient: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        let fresh = |input: &&Tensor| match input.track_op() {
+            true => Ok(Var::from_tensor(&input.detach())?.into_inner()),
+            false => Ok(input.detach()),
+        };
+        let leaves = inputs.iter().map(fresh).collect::<Result<Vec<_>>>()?;
+        let output = (self.run)(&leaves)?;
+        if output.shape() != gradient.shape() {
+            candle_core::bail!(
+                "a segment gave {:?} when run again, {:?} before: it is no pure function",
+                output.shape(),
+                gradient.shape()
+            );
+        }
+        // An output off the tape depends on nothing.
+        let mut gradients = GradStore::default();
+        if output.track_op() {
+            let root = output.apply_op1(Seed(gradient.clone()))?;
+            let mut all = root.backward()?;
+            // candle also leaves gradients of constants there, which nobody asks for.
+            for variable in root.sorted_nodes().into_iter().filter(|node| node.is_variable()) {
+                if let Some(gradient) = all.remove(variable) {
+                    gradients.insert(variable, gradient);
+                }
+            }
+        }
+        let of_inputs = leaves.iter().zip(inputs).map(|(leaf, input)| {
+            if !input.track_op() {
+                return Ok(None);
+            }
+            // An input that the segment ignores has the gradient 0, and candle wants to be told.
+            gradients.remove(leaf).map_or_else(|| leaf.zeros_like(), Ok).map(Some)
+        });
+        let of_inputs = of_inputs.collect::<Result<Vec<_>>>()?;
+        self.scope.lock().gradients.extend(gradients)?;
+        Ok(of_inputs)
+    }
+}
+
+impl CustomOp1 for Segment {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.forward()
+    }
+
+    fn bwd(&self, a: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        Ok(self.backward(&[a], gradient)?.pop().flatten())
+    }
+}
+
+impl CustomOp2 for Segment {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.forward()
+    }
+
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let mut gradients = self.backward(&[a, b], gradient)?.into_iter();
+        let mut next = || gradients.next().flatten();
+        Ok((next(), next()))
+    }
+}
+
+impl CustomOp3 for Segment {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.forward()
+    }
+
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        c: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let mut gradients = self.backward(&[a, b, c], gradient)?.into_iter();
+        let mut next = || gradients.next().flatten();
+        Ok((next(), next(), next()))
+    }
+}
+
+/// A loss whose gradient is given: begins a backward pass in the middle of a network.
+struct Seed(Tensor);
+
+impl CustomOp1 for Seed {
+    fn name(&self) -> &'static str {
+        "gradient-seed"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        let dtype = candle_core::backend::BackendStorage::dtype(storage);
+        let zero = Tensor::zeros((), dtype, &candle_core::Device::Cpu)?;
+        let (zero, layout) = zero.storage_and_layout();
+        match &*zero {
+            Storage::Cpu(zero) => Ok((zero.clone(), layout.shape().clone())),
+            _ => candle_core::bail!("checkpointing needs tensors on the CPU"),
+        }
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(self.0.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
