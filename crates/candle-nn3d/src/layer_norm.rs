@@ -69,7 +69,7 @@ impl Operation {
         [x, weight, bias, dy]: [&Tensor; 4],
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let mut dx = T::zeros(x.elem_count());
-        let kernel = |x: &[T], weight: &[T], bias: &[T], dy: &[T]| {
+        let mut kernel = |x: &[T], weight: &[T], bias: &[T], dy: &[T]| {
             let norm = RowNorm { tier: Tier::current(), eps: self.eps, weight, bias };
             norm.backward(x, dy, &mut dx)
         };
