@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::activation::Activation;
-use super::moments::{BLOCK, NormShape, TILE};
+use super::moments::{BLOCK, NormShape};
 use super::real::{Element, Real};
 use super::tier::Tier;
 use super::vectorise::Kernel;
@@ -225,52 +225,41 @@ struct Sums<'a, T: Element, A> {
 
 impl<T: Element, A: Activation> Kernel for Sums<'_, T, A> {
     #[inline(always)]
-    fn run(mut self) {
+    fn run(self) {
         let width = self.table.centre.len();
-        let whole = self.x.len() / width * width;
-        let (x, x_rest) = self.x.split_at(whole);
-        let (dy, dy_rest) = self.dy.split_at(whole);
-        for (x, dy) in x.chunks(BLOCK * width).zip(dy.chunks(BLOCK * width)) {
-            self.block(x, dy, width);
-        }
-        if !x_rest.is_empty() {
-            self.block(x_rest, dy_rest, x_rest.len());
+        let [plain, weighted] = self.sums;
+        let mut partial = [vec![T::Real::ZERO; width], vec![T::Real::ZERO; width]];
+        let blocks = self.x.chunks(BLOCK * width).zip(self.dy.chunks(BLOCK * width));
+        for (x, dy) in blocks {
+            for (x, dy) in x.chunks(width).zip(dy.chunks(width)) {
+                add_row(self.activation, self.table, x, dy, &mut partial);
+            }
+            for (sums, partial) in [&mut *plain, &mut *weighted].into_iter().zip(&mut partial) {
+                for (sum, partial) in sums.iter_mut().zip(partial) {
+                    *sum += partial.to_f64();
+                    *partial = T::Real::ZERO;
+                }
+            }
         }
     }
 }
 
-impl<T: Element, A: Activation> Sums<'_, T, A> {
-    #[inline(always)]
-    fn block(&mut self, x: &[T], dy: &[T], width: usize) {
-        let whole = width / TILE * TILE;
-        for column in (0..whole).step_by(TILE) {
-            self.tile::<TILE>(x, dy, width, column);
-        }
-        for column in whole..width {
-            self.tile::<1>(x, dy, width, column);
-        }
-    }
-
-    #[inline(always)]
-    fn tile<const N: usize>(&mut self, x: &[T], dy: &[T], width: usize, column: usize) {
-        let here = column..column + N;
-        let centre = &self.table.centre[here.clone()];
-        let scale = &self.table.scale[here.clone()];
-        let shift = &self.table.shift[here.clone()];
-        let (mut plain, mut weighted) = ([T::Real::ZERO; N], [T::Real::ZERO; N]);
-        for (x, dy) in x.chunks_exact(width).zip(dy.chunks_exact(width)) {
-            let (x, dy) = (&x[here.clone()], &dy[here.clone()]);
-            for i in 0..N {
-                let centred = x[i].load() - centre[i];
-                let dy = dy[i].load() * self.activation.slope(centred * scale[i] + shift[i]);
-                plain[i] += dy;
-                weighted[i] += dy * centred;
-            }
-        }
-        let [plain_sums, weighted_sums] = &mut self.sums;
-        for i in 0..N {
-            plain_sums[column + i] += plain[i].to_f64();
-            weighted_sums[column + i] += weighted[i].to_f64();
-        }
+#[inline(always)]
+fn add_row<T: Element>(
+    activation: impl Activation,
+    table: &Table<T::Real>,
+    x: &[T],
+    dy: &[T],
+    partial: &mut [Vec<T::Real>; 2],
+) {
+    let n = x.len();
+    let [plain, weighted] = partial;
+    let (dy, plain, weighted) = (&dy[..n], &mut plain[..n], &mut weighted[..n]);
+    let (centre, scale, shift) = (&table.centre[..n], &table.scale[..n], &table.shift[..n]);
+    for i in 0..n {
+        let centred = x[i].load() - centre[i];
+        let dy = dy[i].load() * activation.slope(centred * scale[i] + shift[i]);
+        plain[i] += dy;
+        weighted[i] += dy * centred;
     }
 }

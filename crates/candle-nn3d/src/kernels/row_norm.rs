@@ -7,7 +7,7 @@ use super::tier::Tier;
 use super::vectorise::Kernel;
 
 /// Partial sums of a row, added up in their order at its end.
-const LANES: usize = 32;
+const LANES: usize = 16;
 
 /// Rows whose parameter gradients are summed in the precision of the kernel.
 const BLOCK: usize = 64;
@@ -65,9 +65,10 @@ struct RowStandard<R> {
 #[inline(always)]
 fn standard<T: Element>(x: &[T], eps: f64) -> RowStandard<T::Real> {
     let count = x.len() as f64;
-    let centre = T::Real::from_f64(sums(x, |x| [x, T::Real::ZERO])[0] / count);
+    let centre = T::Real::from_f64(sums(x, x, |x, _: T| [x, T::Real::ZERO])[0] / count);
     // The second reading is from the first-level cache, and squares of deviations do not cancel.
-    let [left, squares] = sums(x, |x| [x - centre, (x - centre) * (x - centre)]).map(|s| s / count);
+    let deviations = |x, _: T| [x - centre, (x - centre) * (x - centre)];
+    let [left, squares] = sums(x, x, deviations).map(|sum| sum / count);
     // Rounding may leave a tiny negative number where all are equal; a NaN stays one.
     let variance = squares - left * left;
     let rstd = 1.0 / (if variance < 0.0 { 0.0 } else { variance } + eps).sqrt();
@@ -75,29 +76,44 @@ fn standard<T: Element>(x: &[T], eps: f64) -> RowStandard<T::Real> {
     RowStandard { centre, rstd: T::Real::from_f64(rstd), shift }
 }
 
+/// The sums of two terms of the elements of two rows.
 #[inline(always)]
-fn sums<T: Element>(x: &[T], terms: impl Fn(T::Real) -> [T::Real; 2]) -> [f64; 2] {
-    sums_of(x.len(), |i| terms(x[i].load()))
-}
-
-/// The sums of two terms over a row.
-#[inline(always)]
-fn sums_of<R: Real>(n: usize, terms: impl Fn(usize) -> [R; 2]) -> [f64; 2] {
-    let mut lanes = [[R::ZERO; LANES]; 2];
-    let whole = n / LANES * LANES;
-    for first in (0..whole).step_by(LANES) {
+fn sums<T: Element, U: Copy>(
+    x: &[T],
+    y: &[U],
+    terms: impl Fn(T::Real, U) -> [T::Real; 2],
+) -> [f64; 2] {
+    let (mut first, mut second) = ([T::Real::ZERO; LANES], [T::Real::ZERO; LANES]);
+    let (x, x_rest) = x.as_chunks::<LANES>();
+    let (y, y_rest) = y.as_chunks::<LANES>();
+    for (x, y) in x.iter().zip(y) {
         for lane in 0..LANES {
-            let [a, b] = terms(first + lane);
-            lanes[0][lane] += a;
-            lanes[1][lane] += b;
+            let [a, b] = terms(x[lane].load(), y[lane]);
+            first[lane] += a;
+            second[lane] += b;
         }
     }
-    for i in whole..n {
-        let [a, b] = terms(i);
-        lanes[0][i - whole] += a;
-        lanes[1][i - whole] += b;
+    let rest = x_rest.iter().zip(y_rest);
+    for ((first, second), (x, y)) in first.iter_mut().zip(&mut second).zip(rest) {
+        let [a, b] = terms(x.load(), *y);
+        *first += a;
+        *second += b;
     }
-    lanes.map(|lanes| lanes.iter().map(|x| x.to_f64()).sum())
+    [total(&first), total(&second)]
+}
+
+/// Halves the lanes until one is left, so that this too is done in vectors.
+#[inline(always)]
+fn total<R: Real>(lanes: &[R; LANES]) -> f64 {
+    let mut wide = lanes.map(Real::to_f64);
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            wide[lane] += wide[lane + half];
+        }
+        half /= 2;
+    }
+    wide[0]
 }
 
 struct Forward<'a, T> {
@@ -134,12 +150,13 @@ impl<T: Element> Kernel for Backward<'_, T> {
     #[inline(always)]
     fn run(mut self) {
         let channels = self.norm.weight.len();
+        let mut scratch = vec![T::Real::ZERO; channels];
         let block = BLOCK * channels;
         let blocks = self.x.chunks(block).zip(self.dy.chunks(block));
         for (dx, (x, dy)) in self.dx.chunks_mut(block).zip(blocks) {
             let rows = x.chunks_exact(channels).zip(dy.chunks_exact(channels));
             for (dx, (x, dy)) in dx.chunks_exact_mut(channels).zip(rows) {
-                row(&self.norm, x, dy, dx, &mut self.partial);
+                row(&self.norm, x, dy, (dx, &mut scratch), &mut self.partial);
             }
             for (sums, partial) in self.sums.iter_mut().zip(&mut self.partial) {
                 for (sum, partial) in sums.iter_mut().zip(partial) {
@@ -157,24 +174,24 @@ fn row<T: Element>(
     norm: &RowNorm<'_, T>,
     x: &[T],
     dy: &[T],
-    dx: &mut [T],
+    (dx, scratch): (&mut [T], &mut [T::Real]),
     partial: &mut [Vec<T::Real>; 2],
 ) {
     let n = x.len();
-    let (dy, dx, weight) = (&dy[..n], &mut dx[..n], &norm.weight[..n]);
+    let (dy, dx, weight, scratch) = (&dy[..n], &mut dx[..n], &norm.weight[..n], &mut scratch[..n]);
     let [weight_sums, bias_sums] = partial;
     let (weight_sums, bias_sums) = (&mut weight_sums[..n], &mut bias_sums[..n]);
     let RowStandard { centre, rstd, shift } = standard(x, norm.eps);
-    let normal = |i: usize| (x[i].load() - centre) * rstd + shift;
-    let means = sums_of(n, |i| {
-        let g = weight[i].load() * dy[i].load();
-        [g, g * normal(i)]
-    });
-    let [plain, weighted] = means.map(|sum| T::Real::from_f64(sum / n as f64));
     for i in 0..n {
-        let (dy, normal) = (dy[i].load(), normal(i));
-        dx[i] = T::store(rstd * ((weight[i].load() * dy - plain) - normal * weighted));
+        let (dy, normal) = (dy[i].load(), (x[i].load() - centre) * rstd + shift);
+        scratch[i] = weight[i].load() * dy;
         weight_sums[i] += dy * normal;
         bias_sums[i] += dy;
+    }
+    let means = sums(x, scratch, |x, g: T::Real| [g, g * ((x - centre) * rstd + shift)]);
+    let [plain, weighted] = means.map(|sum| T::Real::from_f64(sum / n as f64));
+    for i in 0..n {
+        let normal = (x[i].load() - centre) * rstd + shift;
+        dx[i] = T::store(rstd * ((scratch[i] - plain) - normal * weighted));
     }
 }
