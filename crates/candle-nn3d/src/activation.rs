@@ -1,5 +1,6 @@
 //! Activation functions of tensors of any shape, on all cores.
 
+use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType};
 
 use crate::dense::{elements, for_dtype, with_elements};
@@ -102,7 +103,6 @@ impl<F: Activation> CustomOp1 for Elementwise<F> {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        use candle_core::backend::BackendStorage;
         for_dtype!(F::NAME, storage.dtype(), T => {
             let x = elements::<T>(storage, layout)?;
             let mut y = T::zeros(x.len());
@@ -130,7 +130,6 @@ impl CustomOp1 for Geglu {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        use candle_core::backend::BackendStorage;
         let mut dims = layout.dims().to_vec();
         let width = dims.last().map_or(1, |last| last / 2);
         if let Some(last) = dims.last_mut() {

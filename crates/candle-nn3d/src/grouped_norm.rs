@@ -77,21 +77,9 @@ impl<A: Activation> Operation<A> {
         &self,
         [x, weight, bias, dy]: [&Tensor; 4],
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let with_all = |f: &mut dyn FnMut(&[T], &[T], &[T], &[T])| {
-            with_elements(x, |x| {
-                with_elements(weight, |weight| {
-                    with_elements(bias, |bias| {
-                        with_elements(dy, |dy| {
-                            f(x, weight, bias, dy);
-                            Ok(())
-                        })
-                    })
-                })
-            })
-        };
         let mut dx = x.track_op().then(|| T::zeros(x.elem_count()));
         let mut totals = [vec![0.0; weight.elem_count()], vec![0.0; bias.elem_count()]];
-        with_all(&mut |x, weight, bias, dy| {
+        let mut kernel = |x: &[T], weight: &[T], bias: &[T], dy: &[T]| {
             let kernel = self.kernel(weight, bias);
             let affine = kernel.affine_gradients(x, dy);
             if let Some(dx) = &mut dx {
@@ -102,6 +90,16 @@ impl<A: Activation> Operation<A> {
                 totals[0].iter_mut().zip(&item.weight).for_each(|(sum, x)| *sum += x);
                 totals[1].iter_mut().zip(&item.bias).for_each(|(sum, x)| *sum += x);
             }
+        };
+        with_elements(x, |x| {
+            with_elements(weight, |weight| {
+                with_elements(bias, |bias| {
+                    with_elements(dy, |dy| {
+                        kernel(x, weight, bias, dy);
+                        Ok(())
+                    })
+                })
+            })
         })?;
         let dx = dx.map(|dx| Tensor::from_vec(dx, x.shape(), x.device())).transpose()?;
         let [weight, bias] = totals.map(|total| parameter_gradient::<T>(&total, x));

@@ -4,7 +4,7 @@
 const ROUND: f32 = 12_582_912.0;
 
 /// ln 2 in two parts; the first has so few bits that its multiples below 2¹⁵ are exact.
-const LN_2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
+const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
 
 /// The coefficients of (eʳ - 1 - r) / r² on |r| ≤ ln 2 / 2, the highest first.
 const SERIES: [f32; 6] =

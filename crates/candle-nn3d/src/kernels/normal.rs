@@ -54,7 +54,7 @@ pub(crate) const DOUBLE: [f64; 21] = [
 /// Of a negative argument Φ is small but as precise as exp is there: `1 + erf` would cancel. In
 /// single precision the error is below 1e-7 everywhere.
 #[inline(always)]
-pub(crate) fn normal<R: Real>(x: R, coefficients: &[R]) -> (R, R) {
+pub(crate) fn normal<R: Real, const N: usize>(x: R, coefficients: &[R; N]) -> (R, R) {
     let magnitude = if x < R::ZERO { -x } else { x };
     // Beyond this exp(-x² / 2) is 0 even in double precision. A NaN passes the comparison.
     let furthest = R::from_f64(40.0);
@@ -63,8 +63,8 @@ pub(crate) fn normal<R: Real>(x: R, coefficients: &[R]) -> (R, R) {
     let pole = R::from_f64(3.75);
     let t = (z - pole) / (z + pole);
     let mut quotient = coefficients[0];
-    for &coefficient in &coefficients[1..] {
-        quotient = quotient * t + coefficient;
+    for i in 1..N {
+        quotient = quotient * t + coefficients[i];
     }
     // erfc(z) exp(z²), near 0 as 1 less something small, elsewhere as a quotient: each is precise
     // where it is taken. 2z / (z + 3.75) is 1 + t.
