@@ -70,7 +70,8 @@ pub(crate) mod ops {
     /// use candle_core::{Device, Tensor};
     /// use candle_nn3d::{ChannelsLast, ops};
     /// let x = Tensor::new(&[5.0_f64, 6.0], &Device::Cpu)?.reshape((1, 1, 1, 1, 2))?;
-    /// let (mean, variance) = (Tensor::new(&[1.0, 2.0], &Device::Cpu)?, Tensor::new(&[4.0, 1.0], &Device::Cpu)?);
+    /// let mean = Tensor::new(&[1.0, 2.0], &Device::Cpu)?;
+    /// let variance = Tensor::new(&[4.0, 1.0], &Device::Cpu)?;
     /// let y = ops::batch_norm_eval(&ChannelsLast::new(x)?, &mean, &variance, None, None, 0.0)?;
     /// assert_eq!(y.tensor().flatten_all()?.to_vec1::<f64>()?, [2.0, 4.0]);
     /// # Ok::<(), candle_core::Error>(())
