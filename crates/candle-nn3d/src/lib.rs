@@ -6,6 +6,9 @@
 
 mod kernels;
 
+mod activation;
+mod affine;
+mod batch_norm;
 mod channels_last;
 mod conv3d;
 mod conv_shape;
@@ -19,6 +22,10 @@ mod pad;
 mod pool;
 mod resample;
 mod upsample;
+mod dense;
+mod group_norm;
+mod grouped_norm;
+mod layer_norm;
 
 mod error;
 
@@ -45,6 +52,8 @@ pub mod ops {
     use crate::ChannelsLast;
 }
 
+
+pub use batch_norm::{BatchNorm3d, BatchNormConfig, batch_norm3d};
 pub use channels_last::ChannelsLast;
 pub use conv_shape::Conv3dConfig;
 pub use dropout::Dropout;
@@ -87,3 +96,15 @@ pub use optimiser::{Adam, AdamSettings, AdamW, AdamWSettings, Optimiser, Sgd, Sg
 pub use parameters::ParameterStore;
 pub use random_tensor::Distribution;
 pub use recompute::Recompute;
+pub use group_norm::{GroupNorm, InstanceNorm, group_norm, instance_norm};
+pub use kernels::tier::{TIER_VARIABLE, Tier};
+pub use layer_norm::{LayerNorm, layer_norm};
+
+pub mod ops {
+    //! The operations themselves, as functions of their tensors; layers hold the weights.
+
+    pub use crate::activation::{geglu, gelu, leaky_relu, relu, silu};
+    pub use crate::batch_norm::ops::{BatchStatistics, batch_norm_eval, batch_norm_train};
+    pub use crate::group_norm::ops::{group_norm, group_norm_silu, instance_norm};
+    pub use crate::layer_norm::ops::layer_norm;
+}

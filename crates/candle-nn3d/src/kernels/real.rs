@@ -7,6 +7,8 @@ use candle_core::WithDType;
 use half::bf16;
 use half::vec::HalfBitsVecExt;
 
+use super::{exponential, normal};
+
 /// The numbers that a kernel computes in: `f32`, or `f64` where gradients are checked.
 pub(crate) trait Real:
     Copy
@@ -23,12 +25,18 @@ pub(crate) trait Real:
     + 'static
 {
     const ZERO: Self;
+    const ONE: Self;
     fn from_f64(x: f64) -> Self;
     fn to_f64(self) -> f64;
+    /// The exponential.
+    fn exp(self) -> Self;
+    /// The standard normal distribution and its density.
+    fn normal(self) -> (Self, Self);
 }
 
 impl Real for f32 {
     const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
@@ -39,10 +47,21 @@ impl Real for f32 {
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
+
+    #[inline(always)]
+    fn exp(self) -> Self {
+        exponential::exp(self)
+    }
+
+    #[inline(always)]
+    fn normal(self) -> (Self, Self) {
+        normal::normal(self, &normal::SINGLE)
+    }
 }
 
 impl Real for f64 {
     const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
@@ -52,6 +71,16 @@ impl Real for f64 {
     #[inline(always)]
     fn to_f64(self) -> f64 {
         self
+    }
+
+    #[inline(always)]
+    fn exp(self) -> Self {
+        Self::exp(self)
+    }
+
+    #[inline(always)]
+    fn normal(self) -> (Self, Self) {
+        normal::normal(self, &normal::DOUBLE)
     }
 }
 

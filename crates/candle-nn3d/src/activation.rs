@@ -1,0 +1,171 @@
+//! Activation functions of tensors of any shape, on all cores.
+
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType};
+
+use crate::dense::{elements, for_dtype, with_elements};
+use crate::error::Error;
+use crate::kernels::activation::{Activation, Gelu, LeakyRelu, Relu, Silu};
+use crate::kernels::elementwise;
+use crate::kernels::real::Element;
+use crate::kernels::tier::Tier;
+
+/// x / (1 + e⁻ˣ), also called swish.
+///
+/// # Errors
+/// [`Error::DType`] unless f32, bf16 or f64.
+///
+/// # Examples
+/// ```
+/// use candle_core::{Device, Tensor};
+/// let y = candle_nn3d::ops::silu(&Tensor::new(&[0.0_f64, 2.0], &Device::Cpu)?)?;
+/// assert_eq!(y.to_vec1::<f64>()?, [0.0, 2.0 / (1.0 + (-2.0_f64).exp())]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+pub fn silu(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Elementwise(Silu))
+}
+
+/// x · Φ(x) with the standard normal distribution Φ: the exact GELU, not the tanh approximation.
+///
+/// # Errors
+/// [`Error::DType`] unless f32, bf16 or f64.
+///
+/// # Examples
+/// ```
+/// use candle_core::{Device, Tensor};
+/// let y = candle_nn3d::ops::gelu(&Tensor::new(&[1.0_f32], &Device::Cpu)?)?;
+/// assert!((y.to_vec1::<f32>()?[0] - 0.841_344_75).abs() < 1e-7);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Elementwise(Gelu))
+}
+
+/// The larger of x and 0; its derivative at 0 is 0.
+///
+/// # Errors
+/// [`Error::DType`] unless f32, bf16 or f64.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Elementwise(Relu))
+}
+
+/// x where it is positive, `slope` · x elsewhere; its derivative at 0 is `slope`.
+///
+/// # Errors
+/// [`Error::Argument`] for a slope that is not finite; [`Error::DType`] unless f32, bf16 or f64.
+pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
+    if !slope.is_finite() {
+        let (found, expected) = (slope.to_string(), "a finite number".to_owned());
+        let argument = "slope";
+        return Err(Error::Argument { op: "leaky_relu", argument, found, expected }.into());
+    }
+    x.contiguous()?.apply_op1(Elementwise(LeakyRelu(slope)))
+}
+
+/// a · gelu(b), where a is the first half of the last axis and b, the gate, the second.
+///
+/// # Shapes
+/// `[.., 2 h]` to `[.., h]`.
+///
+/// # Errors
+/// [`Error::Shape`] unless the last axis is even and not empty; [`Error::DType`] unless f32, bf16
+/// or f64.
+///
+/// # Source
+/// N. Shazeer, "GLU variants improve transformer" (2020); the halves in the order of diffusers and
+/// MONAI.
+///
+/// # Examples
+/// ```
+/// use candle_core::{Device, Tensor};
+/// let y = candle_nn3d::ops::geglu(&Tensor::new(&[3.0_f32, 20.0], &Device::Cpu)?)?;
+/// assert_eq!(y.to_vec1::<f32>()?, [60.0]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+pub fn geglu(x: &Tensor) -> Result<Tensor> {
+    match x.dims().last() {
+        Some(&last) if last > 0 && last.is_multiple_of(2) => x.contiguous()?.apply_op1(Geglu),
+        _ => {
+            let expected = "[.., 2 h]: an even last axis, value half first".to_owned();
+            let found = x.dims().to_vec();
+            Err(Error::Shape { op: Geglu::NAME, argument: "x", found, expected }.into())
+        }
+    }
+}
+
+/// A function of every element by itself.
+struct Elementwise<F>(F);
+
+impl<F: Activation> CustomOp1 for Elementwise<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        for_dtype!(F::NAME, storage.dtype(), T => {
+            let x = elements::<T>(storage, layout)?;
+            let mut y = T::zeros(x.len());
+            elementwise::map(Tier::current(), self.0, x, &mut y);
+            Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        for_dtype!(F::NAME, x.dtype(), T => gradient_of(x, gradient, |x: &[T], dy, dx| {
+            elementwise::map_gradient(Tier::current(), self.0, x, dy, dx);
+        }))
+    }
+}
+
+struct Geglu;
+
+impl Geglu {
+    const NAME: &'static str = "geglu";
+}
+
+impl CustomOp1 for Geglu {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let mut dims = layout.dims().to_vec();
+        let width = dims.last().map_or(1, |last| last / 2);
+        if let Some(last) = dims.last_mut() {
+            *last = width;
+        }
+        for_dtype!(Self::NAME, storage.dtype(), T => {
+            let x = elements::<T>(storage, layout)?;
+            let mut y = T::zeros(x.len() / 2);
+            elementwise::geglu(Tier::current(), width, x, &mut y);
+            Ok((T::to_cpu_storage_owned(y), Shape::from(dims)))
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let width = x.dims().last().map_or(1, |last| last / 2);
+        for_dtype!(Self::NAME, x.dtype(), T => gradient_of(x, gradient, |x: &[T], dy, dx| {
+            elementwise::geglu_gradient(Tier::current(), width, x, dy, dx);
+        }))
+    }
+}
+
+/// The gradient of `x` by a kernel that takes `x`, the gradient of the result, and the output.
+fn gradient_of<T: Element>(
+    x: &Tensor,
+    gradient: &Tensor,
+    kernel: impl FnOnce(&[T], &[T], &mut [T]),
+) -> Result<Option<Tensor>> {
+    let mut dx = T::zeros(x.elem_count());
+    with_elements(x, |x| {
+        with_elements(&gradient.contiguous()?, |dy| {
+            kernel(x, dy, &mut dx);
+            Ok(())
+        })
+    })?;
+    Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
+}
+
+#[cfg(test)]
+mod tests;

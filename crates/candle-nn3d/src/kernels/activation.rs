@@ -1,0 +1,104 @@
+//! Activation functions of one number, with their derivatives.
+
+use super::real::Real;
+
+/// A function of one number.
+pub(crate) trait Activation: Copy + Send + Sync + 'static {
+    const NAME: &'static str;
+    fn value<R: Real>(self, x: R) -> R;
+    fn slope<R: Real>(self, x: R) -> R;
+}
+
+/// x
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity;
+
+/// x / (1 + e⁻ˣ)
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Silu;
+
+/// x Φ(x)
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gelu;
+
+/// x above 0, a multiple of it elsewhere
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeakyRelu(pub(crate) f64);
+
+impl Activation for Identity {
+    const NAME: &'static str = "identity";
+
+    #[inline(always)]
+    fn value<R: Real>(self, x: R) -> R {
+        x
+    }
+
+    #[inline(always)]
+    fn slope<R: Real>(self, _: R) -> R {
+        R::ONE
+    }
+}
+
+impl Activation for Silu {
+    const NAME: &'static str = "silu";
+
+    #[inline(always)]
+    fn value<R: Real>(self, x: R) -> R {
+        x / (R::ONE + (-x).exp())
+    }
+
+    #[inline(always)]
+    fn slope<R: Real>(self, x: R) -> R {
+        let sigmoid = R::ONE / (R::ONE + (-x).exp());
+        sigmoid * (R::ONE + x * (R::ONE - sigmoid))
+    }
+}
+
+impl Activation for Gelu {
+    const NAME: &'static str = "gelu";
+
+    #[inline(always)]
+    fn value<R: Real>(self, x: R) -> R {
+        x * x.normal().0
+    }
+
+    #[inline(always)]
+    fn slope<R: Real>(self, x: R) -> R {
+        let (distribution, density) = x.normal();
+        distribution + x * density
+    }
+}
+
+impl Activation for LeakyRelu {
+    const NAME: &'static str = "leaky_relu";
+
+    #[inline(always)]
+    fn value<R: Real>(self, x: R) -> R {
+        // The comparison is this way round so that a NaN is multiplied, not replaced.
+        if x > R::ZERO { x } else { x * R::from_f64(self.0) }
+    }
+
+    #[inline(always)]
+    fn slope<R: Real>(self, x: R) -> R {
+        if x > R::ZERO { R::ONE } else { R::from_f64(self.0) }
+    }
+}
+
+/// max(x, 0), NaN for NaN
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relu;
+
+impl Activation for Relu {
+    const NAME: &'static str = "relu";
+
+    #[inline(always)]
+    fn value<R: Real>(self, x: R) -> R {
+        // Not a product with zero: that would make -∞ a NaN.
+        if x <= R::ZERO { R::ZERO } else { x }
+    }
+
+    #[inline(always)]
+    fn slope<R: Real>(self, x: R) -> R {
+        if x > R::ZERO { R::ONE } else { R::ZERO }
+    }
+}
