@@ -100,7 +100,8 @@ impl<S: Element + WithDType> LinearMap<S> {
     ) -> Result<(CpuStorage, Shape)> {
         let (c_out, c_in) = weight_layout.shape().dims2()?;
         let x = elements::<S>(x, x_layout)?;
-        let matrix = PackedMatrix::new(elements::<S>(weight, weight_layout)?, c_in, Weight::Forward);
+        let matrix =
+            PackedMatrix::new(elements::<S>(weight, weight_layout)?, c_in, Weight::Forward);
         let mut y = vec![<S as Default>::default(); x.len() / c_in * c_out];
         multiply(Tier::current(), x, &matrix, bias, &mut y);
         let mut dims = x_layout.dims().to_vec();

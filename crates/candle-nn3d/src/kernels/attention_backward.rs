@@ -86,7 +86,12 @@ impl<T: Real> Scratch<T> {
 }
 
 /// Copies one head of `[item][query][head]`, for as many queries as fit; what is left is zero.
-fn gather<T: Real>(shape: &AttentionShape, from: &[T], [item, head, first]: [usize; 3], to: &mut [T]) {
+fn gather<T: Real>(
+    shape: &AttentionShape,
+    from: &[T],
+    [item, head, first]: [usize; 3],
+    to: &mut [T],
+) {
     let item = &from[item * shape.queries * shape.heads..][..shape.queries * shape.heads];
     let head = item.iter().skip(first * shape.heads + head).step_by(shape.heads);
     to.fill(T::ZERO);

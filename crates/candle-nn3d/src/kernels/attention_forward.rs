@@ -32,7 +32,8 @@ pub(crate) fn forward<S: Element>(
     let values = Streamed::along(&Tokens::keys(shape, inputs.v), one);
     let sweep = Sweep { tier, shape, inputs, keys, values };
     let (row, heads) = (shape.channels(), shape.heads);
-    let items = out.par_chunks_mut(shape.queries * row).zip(lse.par_chunks_mut(shape.queries * heads));
+    let items =
+        out.par_chunks_mut(shape.queries * row).zip(lse.par_chunks_mut(shape.queries * heads));
     items.enumerate().for_each(|(item, (out, lse))| {
         let tasks = out.par_chunks_mut(OWNED * row).zip(lse.par_chunks_mut(OWNED * heads));
         tasks.enumerate().for_each_init(
@@ -79,12 +80,7 @@ impl<T: Real> Scratch<T> {
 
 impl<S: Element> Sweep<'_, S> {
     /// Sums exp(score − max) times the values over all keys.
-    fn run(
-        &self,
-        scratch: &mut Scratch<S::Compute>,
-        [item, head, first]: [usize; 3],
-        out: &[S],
-    ) {
+    fn run(&self, scratch: &mut Scratch<S::Compute>, [item, head, first]: [usize; 3], out: &[S]) {
         let (tier, shape) = (self.tier, self.shape);
         let owned = out.len() / shape.channels();
         let queries = Tokens::queries(shape, self.inputs.q).head(item, head);

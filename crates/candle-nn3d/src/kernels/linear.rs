@@ -43,9 +43,11 @@ impl<T: Real> PackedMatrix<T> {
             let range = panel * COLUMNS..((panel + 1) * COLUMNS).min(columns);
             match use_as {
                 Weight::Forward => rows.pack_across::<COLUMNS>(range, T::ONE, out),
-                Weight::Backward => rows
-                    .columns(range.start, range.len())
-                    .pack_along::<COLUMNS>(0..c_out, T::ONE, out),
+                Weight::Backward => rows.columns(range.start, range.len()).pack_along::<COLUMNS>(
+                    0..c_out,
+                    T::ONE,
+                    out,
+                ),
             }
         });
         Self { panels, depth, columns }

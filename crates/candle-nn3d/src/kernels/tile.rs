@@ -210,9 +210,8 @@ mod tests {
                         assert_eq!(got, before);
                         continue;
                     }
-                    let term = |k| {
-                        f64::from(left[k * left_step + i]) * f64::from(right[k * COLUMNS + j])
-                    };
+                    let term =
+                        |k| f64::from(left[k * left_step + i]) * f64::from(right[k * COLUMNS + j]);
                     let sum: f64 = (0..depth).map(term).sum();
                     let want = sum + if accumulate { f64::from(before) } else { 0.0 };
                     assert!((f64::from(got) - want).abs() < 2e-5, "{tier} {i} {j}: {got} {want}");
