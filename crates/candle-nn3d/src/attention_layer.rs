@@ -74,7 +74,7 @@ pub fn attention_layer(
     if heads == 0 {
         return refused(heads.to_string(), "at least 1".into());
     }
-    if config.head_channels.is_none() && channels % heads != 0 {
+    if config.head_channels.is_none() && !channels.is_multiple_of(heads) {
         return refused(heads.to_string(), format!("a divisor of {channels} channels"));
     }
     let width = config.head_channels.unwrap_or(channels / heads);

@@ -7,11 +7,12 @@ use super::panels::Rows;
 use super::tier::Tier;
 use super::tile::{COLUMNS, ROWS, TileProduct};
 
-/// Tokens that stream past at a time: their scores against a panel of 32 tokens fill 32 KiB.
+/// Tokens that stream past at a time: their scores against a panel of 32 tokens, and a panel of
+/// 32 channels of theirs, fill 16 KiB each and stay in the first-level cache.
 /// Sums over tokens are made block by block, so this number is part of the result's last bits.
-pub(crate) const BLOCK: usize = 256;
+pub(crate) const BLOCK: usize = 128;
 /// Tokens that one task owns. No bit depends on it.
-pub(crate) const OWNED: usize = 64;
+pub(crate) const OWNED: usize = 128;
 
 /// The sizes of an attention; none is zero.
 ///

@@ -79,8 +79,8 @@ impl<T: Real> Scratch<T> {
             scores: zeros(BLOCK * COLUMNS),
             gradients: zeros(BLOCK * COLUMNS),
             sums: [(); 2].map(|()| zeros(OWNED * shape.padded_width())),
-            lse: zeros(BLOCK),
-            delta: zeros(BLOCK),
+            lse: zeros(BLOCK.max(OWNED)),
+            delta: zeros(BLOCK.max(OWNED)),
         }
     }
 }
