@@ -9,6 +9,8 @@ mod kernels;
 mod activation;
 mod affine;
 mod batch_norm;
+mod attention;
+mod attention_layer;
 mod channels_last;
 mod conv3d;
 mod conv_shape;
@@ -26,6 +28,8 @@ mod dense;
 mod group_norm;
 mod grouped_norm;
 mod layer_norm;
+mod cpu_slices;
+mod linear;
 
 mod error;
 
@@ -54,6 +58,8 @@ pub mod ops {
 
 
 pub use batch_norm::{BatchNorm3d, BatchNormConfig, batch_norm3d};
+
+pub use attention_layer::{Attention, AttentionConfig, attention_layer};
 pub use channels_last::ChannelsLast;
 pub use conv_shape::Conv3dConfig;
 pub use dropout::Dropout;
@@ -107,4 +113,10 @@ pub mod ops {
     pub use crate::batch_norm::ops::{BatchStatistics, batch_norm_eval, batch_norm_train};
     pub use crate::group_norm::ops::{group_norm, group_norm_silu, instance_norm};
     pub use crate::layer_norm::ops::layer_norm;
+pub use linear::{Linear, linear_layer};
+
+/// Operations on tensors, each differentiable.
+pub mod ops {
+    pub use crate::attention::attention;
+    pub use crate::linear::linear;
 }
