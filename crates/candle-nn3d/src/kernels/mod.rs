@@ -1,5 +1,38 @@
 //! Kernels on slices: no tensors here. The only place for `unsafe`.
 
+pub(crate) mod tier;
+
+mod aligned;
+pub(crate) mod element;
+pub(crate) mod real;
+mod vector;
+pub(crate) mod vectorise;
+
+pub(crate) mod conv3d;
+pub(crate) mod conv3d_input_gradient;
+pub(crate) mod conv3d_reference;
+pub(crate) mod conv3d_weight_gradient;
+mod gemm;
+mod outer_products;
+
+pub(crate) mod activation;
+pub(crate) mod channel_sums;
+pub(crate) mod elementwise;
+pub(crate) mod exponential;
+pub(crate) mod grouped_norm;
+pub(crate) mod moments;
+pub(crate) mod normal;
+pub(crate) mod row_norm;
+
+pub(crate) mod attention;
+pub(crate) mod attention_backward;
+pub(crate) mod attention_forward;
+pub(crate) mod linear;
+pub(crate) mod panels;
+pub(crate) mod softmax;
+pub(crate) mod softmax_exp;
+pub(crate) mod tile;
+
 pub(crate) mod arithmetic;
 pub(crate) mod axis_map;
 pub(crate) mod channel_slice;
@@ -7,41 +40,8 @@ pub(crate) mod dropout;
 pub(crate) mod global_mean;
 pub(crate) mod loss;
 pub(crate) mod max_pool;
-pub(crate) mod real;
 pub(crate) mod resample;
-pub(crate) mod tier;
-pub(crate) mod vectorise;
 pub(crate) mod window;
 
 #[cfg(test)]
 mod tests;
-mod aligned;
-pub(crate) mod channel_sums;
-pub(crate) mod conv3d;
-pub(crate) mod conv3d_input_gradient;
-pub(crate) mod conv3d_reference;
-pub(crate) mod conv3d_weight_gradient;
-mod gemm;
-mod outer_products;
-pub(crate) mod tier;
-mod vector;
-pub(crate) mod activation;
-pub(crate) mod elementwise;
-pub(crate) mod exponential;
-pub(crate) mod grouped_norm;
-pub(crate) mod moments;
-pub(crate) mod normal;
-pub(crate) mod real;
-pub(crate) mod row_norm;
-pub(crate) mod tier;
-pub(crate) mod vectorise;
-pub(crate) mod attention;
-pub(crate) mod attention_backward;
-pub(crate) mod attention_forward;
-pub(crate) mod element;
-pub(crate) mod linear;
-pub(crate) mod panels;
-pub(crate) mod softmax;
-pub(crate) mod softmax_exp;
-pub(crate) mod tier;
-pub(crate) mod tile;
