@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::ptr;
 
 use super::WinogradWeights;
-use super::planes::{N, POINTS, TILE, points_to_tile, tile_to_points};
+use super::planes::{N, POINTS, TILE, Voxels, points_to_tile, tile_to_points};
 use super::points::{input_transform, output_transform};
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::LINE;
@@ -244,27 +244,34 @@ impl Block<'_> {
                 }
                 continue;
             };
+            let mut voxels = self.voxels(ix, self.plane_tiles.start, zeros);
             for (index, tile) in self.plane_tiles.clone().enumerate() {
-                let (ty, tz) = (tile / self.plane[1] * TILE, tile % self.plane[1] * TILE);
-                let mut voxels = [[zeros.as_ptr(); N]; N];
-                for i in 0..N {
-                    let Some(iy) = (ty + i).checked_sub(shape.padding[1]) else { continue };
-                    if iy >= shape.input[1] {
-                        continue;
-                    }
-                    let row = (ix * shape.input[1] + iy) * shape.input[2];
-                    for j in 0..N {
-                        let Some(iz) = (tz + j).checked_sub(shape.padding[2]) else { continue };
-                        if iz < shape.input[2] {
-                            voxels[i][j] = self.x[(row + iz) * shape.c_in..][..shape.c_in].as_ptr();
-                        }
-                    }
-                }
+                let next = self.voxels(ix, tile + 1, zeros);
                 let to = &mut points[(plane * n_plane + index) * sizes.c_in..];
                 // SAFETY: each pointer is that of a slice of `c_in` numbers, or of as many zeros.
-                unsafe { tile_to_points::<V>(&voxels, shape.c_in, to, sizes.point) };
+                unsafe { tile_to_points::<V>(&voxels, &next, shape.c_in, to, sizes.point) };
+                voxels = next;
             }
         }
+    }
+
+    /// Where the voxels under a tile of the plane `ix` begin.
+    fn voxels(&self, ix: usize, tile: usize, zeros: &[f32]) -> Voxels {
+        let shape = self.shape;
+        let (ty, tz) = (tile / self.plane[1] * TILE, tile % self.plane[1] * TILE);
+        let mut voxels = [[zeros.as_ptr(); N]; N];
+        for i in 0..N {
+            let iy = (ty + i).checked_sub(shape.padding[1]).filter(|&iy| iy < shape.input[1]);
+            let Some(iy) = iy else { continue };
+            let row = (ix * shape.input[1] + iy) * shape.input[2];
+            for j in 0..N {
+                let Some(iz) = (tz + j).checked_sub(shape.padding[2]) else { continue };
+                if iz < shape.input[2] {
+                    voxels[i][j] = self.x[(row + iz) * shape.c_in..][..shape.c_in].as_ptr();
+                }
+            }
+        }
+        voxels
     }
 
     /// The products of one point with some columns, transformed back along x.

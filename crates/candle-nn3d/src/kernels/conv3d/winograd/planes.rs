@@ -26,14 +26,19 @@ unsafe fn load_part<V: Vector>(from: *const f32, valid: usize) -> V {
     }
 }
 
-/// Takes one tile of `channels` channels to its 36 points, `point_stride` apart in `to`.
+/// Where the voxels of a tile begin; padding is at zeros.
+pub(super) type Voxels = [[*const f32; N]; N];
+
+/// Takes one tile of `channels` channels to its 36 points, `point_stride` apart in `to`, and
+/// fetches the next: voxels of a tile are too scattered for the processor to foresee.
 ///
 /// # Safety
 /// The processor has the instructions of `V`; every pointer of `voxels` is valid for `channels`
 /// numbers.
 #[inline(always)]
 pub(super) unsafe fn tile_to_points<V: Vector>(
-    voxels: &[[*const f32; N]; N],
+    voxels: &Voxels,
+    next: &Voxels,
     channels: usize,
     to: &mut [f32],
     point_stride: usize,
@@ -48,6 +53,7 @@ pub(super) unsafe fn tile_to_points<V: Vector>(
             for j in 0..N {
                 let mut column = [V::splat(0.0); N];
                 for i in 0..N {
+                    V::prefetch(next[i][j].wrapping_add(c));
                     column[i] = load_part(voxels[i][j].add(c), channels - c);
                 }
                 let column = input_transform(column);
