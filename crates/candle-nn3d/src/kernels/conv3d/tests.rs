@@ -113,8 +113,7 @@ impl Case {
                     let got = self.forward(tier, packing, bias);
                     let square = |(y, want): (&f32, &f64)| (f64::from(*y) - want).powi(2);
                     let error = got.iter().zip(&want).map(square).sum::<f64>().sqrt();
-                    // Not `>`, so that NaN fails.
-                    if !(error <= tolerance * norm) {
+                    if error.is_nan() || error > tolerance * norm {
                         let error = error / norm;
                         return Err(format!("{tier} {packing:?} {:?}: {error:e}", self.shape));
                     }
