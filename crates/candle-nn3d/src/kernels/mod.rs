@@ -2,6 +2,7 @@
 
 mod aligned;
 pub(crate) mod conv3d;
+mod element;
 mod gemm;
 pub(crate) mod tier;
 mod vector;

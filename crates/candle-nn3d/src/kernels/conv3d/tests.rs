@@ -220,3 +220,29 @@ fn threads_and_batches_do_not_change_a_bit() {
         }
     }
 }
+
+#[test]
+fn bf16_is_the_f32_result_rounded_once() {
+    let same = Conv3dConfig::same(3);
+    let cases = [
+        case([2, 5, 6, 7, 18], 35, [3; 3], &same),
+        case([1, 5, 6, 7, 16], 32, [1; 3], &Conv3dConfig::default()),
+        case([1, 5, 6, 7, 6], 32, [3; 3], &Conv3dConfig { stride: [2; 3], groups: 2, ..same }),
+    ];
+    let narrow = |v: &[f32]| -> Vec<bf16> { v.iter().map(|&v| bf16::from_f32(v)).collect() };
+    let widen = |v: &[bf16]| -> Vec<f32> { v.iter().map(|v| v.to_f32()).collect() };
+    for case in cases {
+        let (x, weight, bias) = (narrow(&case.x), narrow(&case.weight), narrow(&case.bias));
+        let exact =
+            Case { shape: case.shape, x: widen(&x), weight: widen(&weight), bias: widen(&bias) };
+        for tier in Tier::available() {
+            for algorithm in [Conv3dAlgorithm::Auto, Conv3dAlgorithm::Direct] {
+                let want = narrow(&exact.forward(tier, Packing::Rule(algorithm), true));
+                let weights = PackedWeights::new_bf16(tier, algorithm, &case.shape, &weight);
+                let mut y = vec![bf16::NAN; want.len()];
+                forward_bf16(tier, &case.shape, &x, &weights, Some(&bias), &mut y);
+                assert!(y == want, "{tier} {algorithm:?}");
+            }
+        }
+    }
+}

@@ -10,6 +10,7 @@ use super::planes::{N, POINTS, TILE, Voxels, points_to_tile, tile_to_points};
 use super::points::{input_transform, output_transform};
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::LINE;
+use crate::kernels::element::Element;
 use crate::kernels::gemm::{Init, Order, Rows, multiply, packed_index};
 use crate::kernels::vector::{Task, Vector};
 
@@ -61,19 +62,19 @@ impl Plan {
 
 /// An output that many blocks write at once.
 #[derive(Clone, Copy)]
-pub(super) struct Output<'a> {
-    start: *mut f32,
+pub(super) struct Output<'a, T> {
+    start: *mut T,
     len: usize,
-    slice: PhantomData<&'a mut [f32]>,
+    slice: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: blocks of one output write disjoint numbers, and none reads.
-unsafe impl Send for Output<'_> {}
+unsafe impl<T: Element> Send for Output<'_, T> {}
 // SAFETY: as above.
-unsafe impl Sync for Output<'_> {}
+unsafe impl<T: Element> Sync for Output<'_, T> {}
 
-impl<'a> Output<'a> {
-    pub(super) fn new(y: &'a mut [f32]) -> Self {
+impl<'a, T: Element> Output<'a, T> {
+    pub(super) fn new(y: &'a mut [T]) -> Self {
         Self { start: y.as_mut_ptr(), len: y.len(), slice: PhantomData }
     }
 
@@ -85,7 +86,7 @@ impl<'a> Output<'a> {
     }
 
     /// Where `len` numbers from `offset` on begin.
-    fn place(self, offset: usize, len: usize) -> *mut f32 {
+    fn place(self, offset: usize, len: usize) -> *mut T {
         assert!(offset + len <= self.len, "a place beyond the output");
         // SAFETY: within the slice, as asserted.
         unsafe { self.start.add(offset) }
@@ -94,17 +95,17 @@ impl<'a> Output<'a> {
 
 /// One item of a batch.
 #[derive(Clone, Copy)]
-pub(super) struct Item<'a> {
+pub(super) struct Item<'a, T> {
     pub(super) weights: &'a WinogradWeights,
     pub(super) shape: &'a ConvShape,
-    pub(super) x: &'a [f32],
+    pub(super) x: &'a [T],
     pub(super) bias: &'a [f32],
-    pub(super) y: Output<'a>,
+    pub(super) y: Output<'a, T>,
 }
 
 /// Some tiles and columns of one item.
-pub(super) struct Block<'a> {
-    item: Item<'a>,
+pub(super) struct Block<'a, T> {
+    item: Item<'a, T>,
     /// Tiles along y and along z.
     plane: [usize; 2],
     x_tiles: Range<usize>,
@@ -112,9 +113,9 @@ pub(super) struct Block<'a> {
     columns: Range<usize>,
 }
 
-impl<'a> Block<'a> {
+impl<'a, T: Element> Block<'a, T> {
     /// Block `index` of `plan.n_blocks() · plan.column_ranges()`.
-    pub(super) fn new(item: Item<'a>, plan: &Plan, index: usize) -> Self {
+    pub(super) fn new(item: Item<'a, T>, plan: &Plan, index: usize) -> Self {
         let cut =
             |index: usize, step: usize, end: usize| index * step..(index * step + step).min(end);
         let [nx, ny, nz] = plan.tiles;
@@ -148,12 +149,12 @@ pub(super) struct Sizes {
     columns: usize,
     /// From point to point of the sums: `[point][plane of x][tile][column]`.
     sums: usize,
-    /// Buffers of points, packed rows, sums and zeros.
-    lengths: [usize; 4],
+    /// Buffers of points, packed rows and sums.
+    lengths: [usize; 3],
 }
 
 impl Sizes {
-    pub(super) fn new(block: &Block<'_>, lanes: usize) -> Self {
+    pub(super) fn new<T: Element>(block: &Block<'_, T>, lanes: usize) -> Self {
         let (n_x, n_plane, x_points) =
             (block.x_tiles.len(), block.plane_tiles.len(), block.item.weights.x_points);
         let (c_in, rows) = (block.item.shape.c_in.next_multiple_of(lanes), n_x * n_plane);
@@ -162,7 +163,7 @@ impl Sizes {
         let point = (n_x * (x_points - 2) + 2) * n_plane * c_in + LINE;
         let sums = n_x * (x_points - 2) * n_plane * columns + LINE;
         let packed = rows.next_multiple_of(MAX_ROWS) * c_in;
-        let lengths = [POINTS * point, x_points * packed, POINTS * sums, c_in];
+        let lengths = [POINTS * point, x_points * packed, POINTS * sums];
         let lengths = lengths.map(|length| length.next_multiple_of(LINE));
         Self { c_in, point, packed, rows, columns, sums, lengths }
     }
@@ -173,13 +174,13 @@ impl Sizes {
 }
 
 /// A block and the memory that it needs.
-pub(super) struct Stages<'a> {
-    pub(super) block: Block<'a>,
+pub(super) struct Stages<'a, T> {
+    pub(super) block: Block<'a, T>,
     pub(super) sizes: Sizes,
     pub(super) scratch: &'a mut [f32],
 }
 
-impl Task for Stages<'_> {
+impl<T: Element> Task for Stages<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         // SAFETY: the caller vouches for the instructions.
@@ -192,7 +193,7 @@ impl Task for Stages<'_> {
     }
 }
 
-impl Stages<'_> {
+impl<T: Element> Stages<'_, T> {
     /// Passes the block through all stages.
     ///
     /// # Safety
@@ -202,11 +203,11 @@ impl Stages<'_> {
         let Self { block, sizes, scratch } = self;
         let (points, rest) = scratch.split_at_mut(sizes.lengths[0]);
         let (packed, rest) = rest.split_at_mut(sizes.lengths[1]);
-        let (sums, zeros) = rest.split_at_mut(sizes.lengths[2]);
-        zeros.fill(0.0);
+        let sums = &mut rest[..sizes.lengths[2]];
+        let zeros = vec![T::default(); sizes.c_in];
         // SAFETY: the caller vouches for the instructions.
         unsafe {
-            block.transform_input::<V, X>(&sizes, zeros, points);
+            block.transform_input::<V, X>(&sizes, &zeros, points);
             for first in block.columns.clone().step_by(COLUMNS) {
                 let columns = first..(first + COLUMNS).min(block.columns.end);
                 for point in 0..POINTS {
@@ -222,13 +223,13 @@ impl Stages<'_> {
     }
 }
 
-impl Block<'_> {
+impl<T: Element> Block<'_, T> {
     /// The points of every plane of x that the block's tiles read.
     #[inline(always)]
     unsafe fn transform_input<V: Vector, const X: usize>(
         &self,
         sizes: &Sizes,
-        zeros: &[f32],
+        zeros: &[T],
         points: &mut [f32],
     ) {
         let shape = self.item.shape;
@@ -246,14 +247,14 @@ impl Block<'_> {
                 let next = self.voxels(ix, tile + 1, zeros);
                 let to = &mut points[(plane * n_plane + index) * sizes.c_in..];
                 // SAFETY: each pointer is that of a slice of `c_in` numbers, or of as many zeros.
-                unsafe { tile_to_points::<V>(&voxels, &next, shape.c_in, to, sizes.point) };
+                unsafe { tile_to_points::<V, T>(&voxels, &next, shape.c_in, to, sizes.point) };
                 voxels = next;
             }
         }
     }
 
     /// Where the voxels under a tile of the plane `ix` begin.
-    fn voxels(&self, ix: usize, tile: usize, zeros: &[f32]) -> Voxels {
+    fn voxels(&self, ix: usize, tile: usize, zeros: &[T]) -> Voxels<T> {
         let shape = self.item.shape;
         let (ty, tz) = (tile / self.plane[1] * TILE, tile % self.plane[1] * TILE);
         let mut voxels = [[zeros.as_ptr(); N]; N];
@@ -356,7 +357,7 @@ impl Block<'_> {
                 let from = &sums[(plane * n_plane + index) * sizes.columns..];
                 // SAFETY: each place is null or holds the block's columns of one of its own voxels.
                 unsafe {
-                    points_to_tile::<V>(from, sizes.sums, bias, columns.len(), &voxels);
+                    points_to_tile::<V, T>(from, sizes.sums, bias, columns.len(), &voxels);
                 }
             }
         }

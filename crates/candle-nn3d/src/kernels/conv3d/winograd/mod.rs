@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::{AlignedVec, with_scratch};
+use crate::kernels::element::Element;
 use crate::kernels::gemm::Panels;
 use crate::kernels::tier::Tier;
 use crate::kernels::vector::{dispatch, lanes};
@@ -104,13 +105,13 @@ impl WinogradWeights {
     }
 
     /// All items of a batch; `bias` is padded to whole vectors.
-    pub(super) fn forward(
+    pub(super) fn forward<T: Element>(
         &self,
         tier: Tier,
         shape: &ConvShape,
-        x: &[f32],
+        x: &[T],
         bias: &[f32],
-        y: &mut [f32],
+        y: &mut [T],
     ) {
         let plan = Plan::new(shape, self.x_points);
         let (n_in, n_out) = (shape.n_in() * shape.c_in, shape.n_out() * shape.c_out);
