@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::{AlignedVec, with_scratch};
+use crate::kernels::element::Element;
 use crate::kernels::gemm::{Init, Order, Panels, Rows, multiply};
 use crate::kernels::tier::Tier;
 use crate::kernels::vector::{Task, Vector, dispatch, lanes};
@@ -67,13 +68,13 @@ impl DirectWeights {
     }
 
     /// One item of a batch.
-    pub(crate) fn forward(
+    pub(crate) fn forward<T: Element>(
         &self,
         tier: Tier,
         shape: &ConvShape,
-        x: &[f32],
+        x: &[T],
         bias: &[f32],
-        y: &mut [f32],
+        y: &mut [T],
     ) {
         let plan = Plan::new(shape);
         y.par_chunks_mut(plan.rows * shape.c_out).enumerate().for_each(|(tile, y)| {
@@ -111,18 +112,18 @@ impl Plan {
 }
 
 /// Consecutive output voxels from `first` on.
-struct Tile<'a> {
+struct Tile<'a, T> {
     weights: &'a DirectWeights,
     shape: &'a ConvShape,
     plan: &'a Plan,
-    x: &'a [f32],
+    x: &'a [T],
     bias: &'a [f32],
     first: usize,
     rows: usize,
-    y: &'a mut [f32],
+    y: &'a mut [T],
 }
 
-impl Task for Tile<'_> {
+impl<T: Element> Task for Tile<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Vector>(mut self) {
         let (shape, plan) = (self.shape, self.plan);
@@ -130,30 +131,36 @@ impl Task for Tile<'_> {
         let rows = self.rows;
         let y = std::mem::take(&mut self.y);
         let padded = self.weights.panels.padded;
-        let copied = if plan.pointwise { 0 } else { rows * plan.runs_per_block * plan.run };
+        let in_place = plan.pointwise && T::as_f32(self.x).is_some();
+        let copied = if in_place { 0 } else { rows * plan.runs_per_block * plan.run };
         // Columns that do not fill whole vectors take a detour.
-        let detour = if c_out == padded { 0 } else { rows * padded };
+        let no_detour = c_out == padded && T::as_f32(self.x).is_some();
+        let detour = if no_detour { 0 } else { rows * padded };
         with_scratch(copied + detour, |scratch| {
             let (copied, detour) = scratch.split_at_mut(copied);
-            for group in 0..shape.groups {
-                if detour.is_empty() {
+            if let Some(y) = T::as_f32_mut(y).filter(|_| no_detour) {
+                for group in 0..shape.groups {
                     let y = &mut y[group * c_out..];
                     // SAFETY: the caller vouches for the instructions.
                     unsafe { self.group::<V>(group, copied, y, shape.c_out) };
-                    continue;
                 }
+                return;
+            }
+            for group in 0..shape.groups {
                 // SAFETY: the caller vouches for the instructions.
                 unsafe { self.group::<V>(group, copied, detour, padded) };
                 let voxels = y.chunks_exact_mut(shape.c_out).zip(detour.chunks_exact(padded));
                 for (y, sums) in voxels {
-                    y[group * c_out..][..c_out].copy_from_slice(&sums[..c_out]);
+                    for (y, &sum) in y[group * c_out..][..c_out].iter_mut().zip(sums) {
+                        *y = T::round(sum);
+                    }
                 }
             }
         });
     }
 }
 
-impl Tile<'_> {
+impl<T: Element> Tile<'_, T> {
     /// The sums of one group of channels.
     ///
     /// # Safety
@@ -175,8 +182,9 @@ impl Tile<'_> {
         for first_run in (0..n_runs).step_by(plan.runs_per_block) {
             let runs = first_run..(first_run + plan.runs_per_block).min(n_runs);
             let k = runs.len() * plan.run;
-            let a = if plan.pointwise {
-                let data = &self.x[self.first * shape.c_in + group * k..];
+            let in_place = T::as_f32(self.x).filter(|_| plan.pointwise);
+            let a = if let Some(x) = in_place {
+                let data = &x[self.first * shape.c_in + group * k..];
                 Rows { data, order: Order::Strided(shape.c_in), rows, k }
             } else {
                 for (row, to) in copied.chunks_exact_mut(k).take(rows).enumerate() {
@@ -223,18 +231,27 @@ impl Tile<'_> {
                 more_zeros.fill(0.0);
                 if !taps.is_empty() {
                     let start = (first + before - padding) * c;
-                    taps.copy_from_slice(&row[start..start + taps.len()]);
+                    widen(&row[start..start + taps.len()], taps);
                 }
                 continue;
             }
             for (tap, to) in to.chunks_exact_mut(c).enumerate() {
                 match shape.input_index(2, oz, tap) {
                     Some(iz) => {
-                        to.copy_from_slice(&row[iz * shape.c_in + group * c..][..c]);
+                        widen(&row[iz * shape.c_in + group * c..][..c], to);
                     }
                     None => to.fill(0.0),
                 }
             }
         }
+    }
+}
+
+/// Copies numbers as f32.
+#[inline(always)]
+fn widen<T: Element>(from: &[T], to: &mut [f32]) {
+    match T::as_f32(from) {
+        Some(from) => to.copy_from_slice(from),
+        None => to.iter_mut().zip(from).for_each(|(to, from)| *to = from.widen()),
     }
 }

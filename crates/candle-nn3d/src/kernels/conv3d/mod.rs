@@ -1,12 +1,14 @@
-//! Convolution of channels-last slices: f32, forward.
+//! Convolution of channels-last slices: f32 and bf16, forward.
 
 mod direct;
 #[cfg(test)]
 mod tests;
 mod winograd;
 
+use half::bf16;
 use rayon::prelude::*;
 
+use super::element::Element;
 use super::tier::Tier;
 use crate::conv_shape::ConvShape;
 use direct::DirectWeights;
@@ -51,6 +53,17 @@ impl PackedWeights {
         Self { form }
     }
 
+    /// [`PackedWeights::new_f32`] from bf16; packed weights are f32.
+    pub(crate) fn new_bf16(
+        tier: Tier,
+        algorithm: Conv3dAlgorithm,
+        shape: &ConvShape,
+        weight: &[bf16],
+    ) -> Self {
+        let weight: Vec<f32> = weight.iter().map(|value| value.to_f32()).collect();
+        Self::new_f32(tier, algorithm, shape, &weight)
+    }
+
     /// Memory that they take.
     pub(crate) fn bytes(&self) -> usize {
         match &self.form {
@@ -65,6 +78,9 @@ impl PackedWeights {
 /// # Shapes
 /// x `[batch, x, y, z, c_in]`, bias `[c_out]`, y `[batch, x', y', z', c_out]`, as in `shape`, whose
 /// tier and sizes must be those that the weights were packed for (the batch may differ).
+///
+/// # Panics
+/// If a slice has not the shape's size.
 pub(crate) fn forward_f32(
     tier: Tier,
     shape: &ConvShape,
@@ -72,6 +88,33 @@ pub(crate) fn forward_f32(
     weights: &PackedWeights,
     bias: Option<&[f32]>,
     y: &mut [f32],
+) {
+    forward(tier, shape, x, weights, bias, y);
+}
+
+/// [`forward_f32`] of bf16: x is widened as it is read, sums are f32, y is rounded once.
+///
+/// Fast algorithms in f32 outrun bf16 dot products in the direct algorithm (twice the rate against
+/// six to eight times fewer products), and round less.
+pub(crate) fn forward_bf16(
+    tier: Tier,
+    shape: &ConvShape,
+    x: &[bf16],
+    weights: &PackedWeights,
+    bias: Option<&[bf16]>,
+    y: &mut [bf16],
+) {
+    let bias: Option<Vec<f32>> = bias.map(|bias| bias.iter().map(|value| value.to_f32()).collect());
+    forward(tier, shape, x, weights, bias.as_deref(), y);
+}
+
+fn forward<T: Element>(
+    tier: Tier,
+    shape: &ConvShape,
+    x: &[T],
+    weights: &PackedWeights,
+    bias: Option<&[f32]>,
+    y: &mut [T],
 ) {
     assert_eq!(x.len(), shape.batch * shape.n_in() * shape.c_in, "x has not the shape's size");
     assert_eq!(y.len(), shape.batch * shape.n_out() * shape.c_out, "y has not the shape's size");

@@ -113,8 +113,7 @@ impl Case {
                     let got = self.forward(tier, packing, bias);
                     let square = |(y, want): (&f32, &f64)| (f64::from(*y) - want).powi(2);
                     let error = got.iter().zip(&want).map(square).sum::<f64>().sqrt();
-                    // Not `>`, so that NaN fails.
-                    if !(error <= tolerance * norm) {
+                    if error.is_nan() || error > tolerance * norm {
                         let error = error / norm;
                         return Err(format!("{tier} {packing:?} {:?}: {error:e}", self.shape));
                     }
@@ -217,6 +216,32 @@ fn threads_and_batches_do_not_change_a_bit() {
                     Case { shape, x, weight: case.weight.clone(), bias: case.bias.clone() };
                 let y = second.forward(tier, packing, true);
                 assert!(y == whole[y.len()..2 * y.len()]);
+            }
+        }
+    }
+}
+
+#[test]
+fn bf16_is_the_f32_result_rounded_once() {
+    let same = Conv3dConfig::same(3);
+    let cases = [
+        case([2, 5, 6, 7, 18], 35, [3; 3], &same),
+        case([1, 5, 6, 7, 16], 32, [1; 3], &Conv3dConfig::default()),
+        case([1, 5, 6, 7, 6], 32, [3; 3], &Conv3dConfig { stride: [2; 3], groups: 2, ..same }),
+    ];
+    let narrow = |v: &[f32]| -> Vec<bf16> { v.iter().map(|&v| bf16::from_f32(v)).collect() };
+    let widen = |v: &[bf16]| -> Vec<f32> { v.iter().map(|v| v.to_f32()).collect() };
+    for case in cases {
+        let (x, weight, bias) = (narrow(&case.x), narrow(&case.weight), narrow(&case.bias));
+        let exact =
+            Case { shape: case.shape, x: widen(&x), weight: widen(&weight), bias: widen(&bias) };
+        for tier in Tier::available() {
+            for algorithm in [Conv3dAlgorithm::Auto, Conv3dAlgorithm::Direct] {
+                let want = narrow(&exact.forward(tier, Packing::Rule(algorithm), true));
+                let weights = PackedWeights::new_bf16(tier, algorithm, &case.shape, &weight);
+                let mut y = vec![bf16::NAN; want.len()];
+                forward_bf16(tier, &case.shape, &x, &weights, Some(&bias), &mut y);
+                assert!(y == want, "{tier} {algorithm:?}");
             }
         }
     }

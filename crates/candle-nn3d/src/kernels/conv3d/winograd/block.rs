@@ -6,10 +6,11 @@ use std::ops::Range;
 use std::ptr;
 
 use super::WinogradWeights;
-use super::planes::{N, POINTS, TILE, points_to_tile, tile_to_points};
+use super::planes::{N, POINTS, TILE, Voxels, points_to_tile, tile_to_points};
 use super::points::{input_transform, output_transform};
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::LINE;
+use crate::kernels::element::Element;
 use crate::kernels::gemm::{Init, Order, Rows, multiply, packed_index};
 use crate::kernels::vector::{Task, Vector};
 
@@ -61,19 +62,19 @@ impl Plan {
 
 /// An output that many blocks write at once.
 #[derive(Clone, Copy)]
-pub(super) struct Output<'a> {
-    start: *mut f32,
+pub(super) struct Output<'a, T> {
+    start: *mut T,
     len: usize,
-    slice: PhantomData<&'a mut [f32]>,
+    slice: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: blocks of one output write disjoint numbers, and none reads.
-unsafe impl Send for Output<'_> {}
+unsafe impl<T: Element> Send for Output<'_, T> {}
 // SAFETY: as above.
-unsafe impl Sync for Output<'_> {}
+unsafe impl<T: Element> Sync for Output<'_, T> {}
 
-impl<'a> Output<'a> {
-    pub(super) fn new(y: &'a mut [f32]) -> Self {
+impl<'a, T: Element> Output<'a, T> {
+    pub(super) fn new(y: &'a mut [T]) -> Self {
         Self { start: y.as_mut_ptr(), len: y.len(), slice: PhantomData }
     }
 
@@ -85,20 +86,26 @@ impl<'a> Output<'a> {
     }
 
     /// Where `len` numbers from `offset` on begin.
-    fn place(self, offset: usize, len: usize) -> *mut f32 {
+    fn place(self, offset: usize, len: usize) -> *mut T {
         assert!(offset + len <= self.len, "a place beyond the output");
         // SAFETY: within the slice, as asserted.
         unsafe { self.start.add(offset) }
     }
 }
 
+/// One item of a batch.
+#[derive(Clone, Copy)]
+pub(super) struct Item<'a, T> {
+    pub(super) weights: &'a WinogradWeights,
+    pub(super) shape: &'a ConvShape,
+    pub(super) x: &'a [T],
+    pub(super) bias: &'a [f32],
+    pub(super) y: Output<'a, T>,
+}
+
 /// Some tiles and columns of one item.
-pub(super) struct Block<'a> {
-    weights: &'a WinogradWeights,
-    shape: &'a ConvShape,
-    x: &'a [f32],
-    bias: &'a [f32],
-    y: Output<'a>,
+pub(super) struct Block<'a, T> {
+    item: Item<'a, T>,
     /// Tiles along y and along z.
     plane: [usize; 2],
     x_tiles: Range<usize>,
@@ -106,34 +113,27 @@ pub(super) struct Block<'a> {
     columns: Range<usize>,
 }
 
-impl<'a> Block<'a> {
-    pub(super) fn new(
-        weights: &'a WinogradWeights,
-        shape: &'a ConvShape,
-        plan: &Plan,
-        x: &'a [f32],
-        bias: &'a [f32],
-        y: Output<'a>,
-        index: usize,
-    ) -> Self {
+impl<'a, T: Element> Block<'a, T> {
+    /// Block `index` of `plan.n_blocks() · plan.column_ranges()`.
+    pub(super) fn new(item: Item<'a, T>, plan: &Plan, index: usize) -> Self {
         let cut =
             |index: usize, step: usize, end: usize| index * step..(index * step + step).min(end);
         let [nx, ny, nz] = plan.tiles;
         let (index, range) = (index / plan.column_ranges(), index % plan.column_ranges());
         let plane_cuts = (ny * nz).div_ceil(plan.plane_tiles);
         Self {
-            weights,
-            shape,
-            x,
-            bias,
-            y,
+            item,
             plane: [ny, nz],
             x_tiles: cut(index / plane_cuts, plan.x_tiles, nx),
             plane_tiles: cut(index % plane_cuts, plan.plane_tiles, ny * nz),
-            columns: cut(range, plan.columns, shape.c_out),
+            columns: cut(range, plan.columns, plan.c_out),
         }
     }
 }
+
+/// The products of one group of rows with one panel at all points along x.
+#[repr(align(64))]
+struct Products([f32; N * MAX_ROWS * 2 * LINE]);
 
 /// Sizes of the buffers of a block, in numbers.
 pub(super) struct Sizes {
@@ -149,22 +149,21 @@ pub(super) struct Sizes {
     columns: usize,
     /// From point to point of the sums: `[point][plane of x][tile][column]`.
     sums: usize,
-    /// Buffers of points, packed rows, products, sums and zeros.
-    lengths: [usize; 5],
+    /// Buffers of points, packed rows and sums.
+    lengths: [usize; 3],
 }
 
 impl Sizes {
-    pub(super) fn new(block: &Block<'_>, lanes: usize) -> Self {
+    pub(super) fn new<T: Element>(block: &Block<'_, T>, lanes: usize) -> Self {
         let (n_x, n_plane, x_points) =
-            (block.x_tiles.len(), block.plane_tiles.len(), block.weights.x_points);
-        let (c_in, rows) = (block.shape.c_in.next_multiple_of(lanes), n_x * n_plane);
+            (block.x_tiles.len(), block.plane_tiles.len(), block.item.weights.x_points);
+        let (c_in, rows) = (block.item.shape.c_in.next_multiple_of(lanes), n_x * n_plane);
         let columns = block.columns.len().next_multiple_of(lanes).min(COLUMNS);
         // A line more from point to point, lest all points share one set of a cache.
         let point = (n_x * (x_points - 2) + 2) * n_plane * c_in + LINE;
         let sums = n_x * (x_points - 2) * n_plane * columns + LINE;
         let packed = rows.next_multiple_of(MAX_ROWS) * c_in;
-        let products = x_points * MAX_ROWS * 2 * lanes;
-        let lengths = [POINTS * point, x_points * packed, products, POINTS * sums, c_in];
+        let lengths = [POINTS * point, x_points * packed, POINTS * sums];
         let lengths = lengths.map(|length| length.next_multiple_of(LINE));
         Self { c_in, point, packed, rows, columns, sums, lengths }
     }
@@ -175,18 +174,18 @@ impl Sizes {
 }
 
 /// A block and the memory that it needs.
-pub(super) struct Stages<'a> {
-    pub(super) block: Block<'a>,
+pub(super) struct Stages<'a, T> {
+    pub(super) block: Block<'a, T>,
     pub(super) sizes: Sizes,
     pub(super) scratch: &'a mut [f32],
 }
 
-impl Task for Stages<'_> {
+impl<T: Element> Task for Stages<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         // SAFETY: the caller vouches for the instructions.
         unsafe {
-            match self.block.weights.x_points {
+            match self.block.item.weights.x_points {
                 4 => self.forward::<V, 4>(),
                 _ => self.forward::<V, 6>(),
             }
@@ -194,7 +193,7 @@ impl Task for Stages<'_> {
     }
 }
 
-impl Stages<'_> {
+impl<T: Element> Stages<'_, T> {
     /// Passes the block through all stages.
     ///
     /// # Safety
@@ -204,12 +203,11 @@ impl Stages<'_> {
         let Self { block, sizes, scratch } = self;
         let (points, rest) = scratch.split_at_mut(sizes.lengths[0]);
         let (packed, rest) = rest.split_at_mut(sizes.lengths[1]);
-        let (products, rest) = rest.split_at_mut(sizes.lengths[2]);
-        let (sums, zeros) = rest.split_at_mut(sizes.lengths[3]);
-        zeros.fill(0.0);
+        let sums = &mut rest[..sizes.lengths[2]];
+        let zeros = vec![T::default(); sizes.c_in];
         // SAFETY: the caller vouches for the instructions.
         unsafe {
-            block.transform_input::<V, X>(&sizes, zeros, points);
+            block.transform_input::<V, X>(&sizes, &zeros, points);
             for first in block.columns.clone().step_by(COLUMNS) {
                 let columns = first..(first + COLUMNS).min(block.columns.end);
                 for point in 0..POINTS {
@@ -217,7 +215,7 @@ impl Stages<'_> {
                     pack::<V, X>(&sizes, block.plane_tiles.len(), points, packed);
                     let sums = &mut sums[point * sizes.sums..][..sizes.sums];
                     let columns = columns.clone();
-                    block.multiply::<V, X>(&sizes, point, packed, columns, products, sums);
+                    block.multiply::<V, X>(&sizes, point, packed, columns, sums);
                 }
                 block.transform_sums::<V, X>(&sizes, columns, sums);
             }
@@ -225,16 +223,16 @@ impl Stages<'_> {
     }
 }
 
-impl Block<'_> {
+impl<T: Element> Block<'_, T> {
     /// The points of every plane of x that the block's tiles read.
     #[inline(always)]
     unsafe fn transform_input<V: Vector, const X: usize>(
         &self,
         sizes: &Sizes,
-        zeros: &[f32],
+        zeros: &[T],
         points: &mut [f32],
     ) {
-        let shape = self.shape;
+        let shape = self.item.shape;
         let n_plane = self.plane_tiles.len();
         for plane in 0..self.x_tiles.len() * (X - 2) + 2 {
             let ix = (self.x_tiles.start * (X - 2) + plane).checked_sub(shape.padding[0]);
@@ -244,27 +242,34 @@ impl Block<'_> {
                 }
                 continue;
             };
+            let mut voxels = self.voxels(ix, self.plane_tiles.start, zeros);
             for (index, tile) in self.plane_tiles.clone().enumerate() {
-                let (ty, tz) = (tile / self.plane[1] * TILE, tile % self.plane[1] * TILE);
-                let mut voxels = [[zeros.as_ptr(); N]; N];
-                for i in 0..N {
-                    let Some(iy) = (ty + i).checked_sub(shape.padding[1]) else { continue };
-                    if iy >= shape.input[1] {
-                        continue;
-                    }
-                    let row = (ix * shape.input[1] + iy) * shape.input[2];
-                    for j in 0..N {
-                        let Some(iz) = (tz + j).checked_sub(shape.padding[2]) else { continue };
-                        if iz < shape.input[2] {
-                            voxels[i][j] = self.x[(row + iz) * shape.c_in..][..shape.c_in].as_ptr();
-                        }
-                    }
-                }
+                let next = self.voxels(ix, tile + 1, zeros);
                 let to = &mut points[(plane * n_plane + index) * sizes.c_in..];
                 // SAFETY: each pointer is that of a slice of `c_in` numbers, or of as many zeros.
-                unsafe { tile_to_points::<V>(&voxels, shape.c_in, to, sizes.point) };
+                unsafe { tile_to_points::<V, T>(&voxels, &next, shape.c_in, to, sizes.point) };
+                voxels = next;
             }
         }
+    }
+
+    /// Where the voxels under a tile of the plane `ix` begin.
+    fn voxels(&self, ix: usize, tile: usize, zeros: &[T]) -> Voxels<T> {
+        let shape = self.item.shape;
+        let (ty, tz) = (tile / self.plane[1] * TILE, tile % self.plane[1] * TILE);
+        let mut voxels = [[zeros.as_ptr(); N]; N];
+        for i in 0..N {
+            let iy = (ty + i).checked_sub(shape.padding[1]).filter(|&iy| iy < shape.input[1]);
+            let Some(iy) = iy else { continue };
+            let row = (ix * shape.input[1] + iy) * shape.input[2];
+            for j in 0..N {
+                let Some(iz) = (tz + j).checked_sub(shape.padding[2]) else { continue };
+                if iz < shape.input[2] {
+                    voxels[i][j] = self.item.x[(row + iz) * shape.c_in..][..shape.c_in].as_ptr();
+                }
+            }
+        }
+        voxels
     }
 
     /// The products of one point with some columns, transformed back along x.
@@ -275,14 +280,14 @@ impl Block<'_> {
         point: usize,
         packed: &[f32],
         columns: Range<usize>,
-        products: &mut [f32],
         sums: &mut [f32],
     ) {
-        let (c_in, n_plane) = (self.shape.c_in, self.plane_tiles.len());
-        let weights = self.weights.packed.as_slice();
-        let zeros = [0.0; 32];
+        let (c_in, n_plane) = (self.item.shape.c_in, self.plane_tiles.len());
+        let weights = self.item.weights.packed.as_slice();
+        let zeros = [0.0; 2 * LINE];
+        let mut products = Products([0.0; N * MAX_ROWS * 2 * LINE]);
         let step = V::ROWS;
-        for (column, vectors) in self.weights.panels.iter() {
+        for (column, vectors) in self.item.weights.panels.iter() {
             if !columns.contains(&column) {
                 continue;
             }
@@ -295,13 +300,13 @@ impl Block<'_> {
                     let data = &packed[s * sizes.packed + first * sizes.c_in..];
                     let a = Rows { data, order: Order::Packed, rows, k: c_in };
                     let panel = &panels[s * c_in * width..][..c_in * width];
-                    let to = &mut products[s * MAX_ROWS * width..][..MAX_ROWS * width];
+                    let to = &mut products.0[s * MAX_ROWS * width..][..MAX_ROWS * width];
                     // SAFETY: the caller vouches for the instructions.
                     unsafe { multiply::<V>(a, panel, vectors, Init::Row(&zeros), to, width) };
                 }
                 for row in 0..rows {
                     let (x, tile) = ((first + row) / n_plane, (first + row) % n_plane);
-                    let from = &products[row * width..][..((X - 1) * MAX_ROWS + 1) * width];
+                    let from = &products.0[row * width..][..((X - 1) * MAX_ROWS + 1) * width];
                     let at =
                         (x * (X - 2) * n_plane + tile) * sizes.columns + column - columns.start;
                     let stride = n_plane * sizes.columns;
@@ -333,10 +338,10 @@ impl Block<'_> {
         columns: Range<usize>,
         sums: &[f32],
     ) {
-        let shape = self.shape;
+        let shape = self.item.shape;
         let [nx, ny, nz] = shape.output;
         let n_plane = self.plane_tiles.len();
-        let bias = &self.bias[columns.start..];
+        let bias = &self.item.bias[columns.start..];
         let first = self.x_tiles.start * (X - 2);
         for plane in 0..(self.x_tiles.len() * (X - 2)).min(nx - first) {
             for (index, tile) in self.plane_tiles.clone().enumerate() {
@@ -346,13 +351,13 @@ impl Block<'_> {
                     if ty + i < ny && tz + j < nz {
                         let voxel = ((first + plane) * ny + ty + i) * nz + tz + j;
                         let at = voxel * shape.c_out + columns.start;
-                        voxels[i][j] = self.y.place(at, columns.len());
+                        voxels[i][j] = self.item.y.place(at, columns.len());
                     }
                 }
                 let from = &sums[(plane * n_plane + index) * sizes.columns..];
                 // SAFETY: each place is null or holds the block's columns of one of its own voxels.
                 unsafe {
-                    points_to_tile::<V>(from, sizes.sums, bias, columns.len(), &voxels);
+                    points_to_tile::<V, T>(from, sizes.sums, bias, columns.len(), &voxels);
                 }
             }
         }

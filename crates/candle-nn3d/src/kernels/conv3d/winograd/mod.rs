@@ -16,10 +16,11 @@ use rayon::prelude::*;
 
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::{AlignedVec, with_scratch};
+use crate::kernels::element::Element;
 use crate::kernels::gemm::Panels;
 use crate::kernels::tier::Tier;
 use crate::kernels::vector::{dispatch, lanes};
-use block::{Block, Output, Plan, Sizes, Stages};
+use block::{Block, Item, Output, Plan, Sizes, Stages};
 use planes::{N, POINTS};
 
 /// Weights at the points: `[panel of c_out][y and z point][x point][c_in][columns]`.
@@ -32,14 +33,14 @@ pub(super) struct WinogradWeights {
 /// The number of points along x with which the fast algorithm pays for a shape, if it does.
 ///
 /// The rule counts, in multiplications that a vector unit could do meanwhile: those of the
-/// products; [`MOVE`] for every number that a transform writes and the next stage reads; and
-/// [`STREAM`] for every weight that a block of tiles brings from memory. It sees the shape alone,
-/// so that a layer's bits do not depend on the machine; [`FAVOUR`] of the cost of F(4, 3) must be
-/// saved before its half again as large weights are taken.
+/// products; `MOVE` for every number that a transform writes and the next stage reads; and
+/// `STREAM` for every weight that a block of tiles brings from memory. It sees the shape alone,
+/// so that a layer's bits do not depend on the machine; F(2, 3) must cost `FAVOUR`
+/// times as much before the weights of F(4, 3), half again as large, are taken.
 pub(super) fn x_points(shape: &ConvShape) -> Option<usize> {
     const MOVE: f64 = 20.0;
     const STREAM: f64 = 12.0;
-    const FAVOUR: f64 = 1.08;
+    const FAVOUR: f64 = 1.15;
     let ConvShape { kernel, stride, dilation, groups, .. } = *shape;
     if kernel != [3; 3] || stride != [1; 3] || dilation != [1; 3] || groups != 1 {
         return None;
@@ -104,13 +105,13 @@ impl WinogradWeights {
     }
 
     /// All items of a batch; `bias` is padded to whole vectors.
-    pub(super) fn forward(
+    pub(super) fn forward<T: Element>(
         &self,
         tier: Tier,
         shape: &ConvShape,
-        x: &[f32],
+        x: &[T],
         bias: &[f32],
-        y: &mut [f32],
+        y: &mut [T],
     ) {
         let plan = Plan::new(shape, self.x_points);
         let (n_in, n_out) = (shape.n_in() * shape.c_in, shape.n_out() * shape.c_out);
@@ -120,7 +121,8 @@ impl WinogradWeights {
             let (item, index) = (index / per_item, index % per_item);
             let x = &x[item * n_in..][..n_in];
             // Each index has voxels or columns of its own.
-            let block = Block::new(self, shape, &plan, x, bias, output.part(item * n_out), index);
+            let item = Item { weights: self, shape, x, bias, y: output.part(item * n_out) };
+            let block = Block::new(item, &plan, index);
             let sizes = Sizes::new(&block, lanes(tier));
             with_scratch(sizes.scratch(), |scratch| {
                 dispatch(tier, Stages { block, sizes, scratch });

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "vector instructions on pointers to single voxels")]
 
 use super::points::{input_transform, output_transform};
+use crate::kernels::element::Element;
 use crate::kernels::vector::Vector;
 
 /// Points along y or z, outputs along y or z, and points of a plane's tile.
@@ -9,31 +10,19 @@ pub(super) const N: usize = 6;
 pub(super) const TILE: usize = N - 2;
 pub(super) const POINTS: usize = N * N;
 
-/// Up to a vector's lanes from a place that may end earlier; zeros beyond.
-///
-/// # Safety
-/// As for [`Vector::load`], but `from` need be valid for `valid` numbers only.
-#[inline(always)]
-unsafe fn load_part<V: Vector>(from: *const f32, valid: usize) -> V {
-    // SAFETY: only `valid` numbers are read; the buffer is longer than any vector.
-    unsafe {
-        if valid >= V::LANES {
-            return V::load(from);
-        }
-        let mut part = [0.0_f32; 16];
-        std::ptr::copy_nonoverlapping(from, part.as_mut_ptr(), valid);
-        V::load(part.as_ptr())
-    }
-}
+/// Where the voxels of a tile begin; padding is at zeros.
+pub(super) type Voxels<T> = [[*const T; N]; N];
 
-/// Takes one tile of `channels` channels to its 36 points, `point_stride` apart in `to`.
+/// Takes one tile of `channels` channels to its 36 points, `point_stride` apart in `to`, and
+/// fetches the next: voxels of a tile are too scattered for the processor to foresee.
 ///
 /// # Safety
 /// The processor has the instructions of `V`; every pointer of `voxels` is valid for `channels`
 /// numbers.
 #[inline(always)]
-pub(super) unsafe fn tile_to_points<V: Vector>(
-    voxels: &[[*const f32; N]; N],
+pub(super) unsafe fn tile_to_points<V: Vector, T: Element>(
+    voxels: &Voxels<T>,
+    next: &Voxels<T>,
     channels: usize,
     to: &mut [f32],
     point_stride: usize,
@@ -48,7 +37,8 @@ pub(super) unsafe fn tile_to_points<V: Vector>(
             for j in 0..N {
                 let mut column = [V::splat(0.0); N];
                 for i in 0..N {
-                    column[i] = load_part(voxels[i][j].add(c), channels - c);
+                    V::prefetch(next[i][j].wrapping_add(c).cast());
+                    column[i] = T::load(voxels[i][j].add(c), channels - c);
                 }
                 let column = input_transform(column);
                 for i in 0..N {
@@ -72,12 +62,12 @@ pub(super) unsafe fn tile_to_points<V: Vector>(
 /// The processor has the instructions of `V`; every place in `voxels` is null or valid for
 /// writing `channels` numbers that nobody else reads or writes meanwhile.
 #[inline(always)]
-pub(super) unsafe fn points_to_tile<V: Vector>(
+pub(super) unsafe fn points_to_tile<V: Vector, T: Element>(
     from: &[f32],
     point_stride: usize,
     bias: &[f32],
     channels: usize,
-    voxels: &[[*mut f32; TILE]; TILE],
+    voxels: &[[*mut T; TILE]; TILE],
 ) {
     let padded = channels.next_multiple_of(V::LANES);
     assert!((POINTS - 1) * point_stride + padded <= from.len(), "points beyond the buffer");
@@ -106,13 +96,7 @@ pub(super) unsafe fn points_to_tile<V: Vector>(
                         continue;
                     }
                     let sum = row[j].add(bias);
-                    if channels - c >= V::LANES {
-                        sum.store(to.add(c));
-                    } else {
-                        let mut part = [0.0_f32; 16];
-                        sum.store(part.as_mut_ptr());
-                        std::ptr::copy_nonoverlapping(part.as_ptr(), to.add(c), channels - c);
-                    }
+                    T::store(sum, to.add(c), channels - c);
                 }
             }
         }
