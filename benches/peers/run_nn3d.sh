@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Our 3-D layers beside PyTorch's, in one run:
 #     benches/peers/run_nn3d.sh [--burn] [--only TEXT] [--rounds N] [--threads N]
-# Needs Python 3.11 or newer; PyTorch is installed into benches/peers/.venv-nn3d. PYTHON names an
+# Needs Python 3.11 or newer; PyTorch is installed into benches/peers/.venv/nn3d. PYTHON names an
 # interpreter to use instead, one that has requirements-nn3d.txt. --burn builds burn and measures it too.
 set -euo pipefail
 cd "$(dirname "$0")"
 if [ -z "${PYTHON:-}" ]; then
-    PYTHON=$PWD/.venv-nn3d/bin/python
+    PYTHON=$PWD/.venv/nn3d/bin/python
     if [ ! -x "$PYTHON" ]; then
-        python3 -m venv .venv-nn3d
-        .venv-nn3d/bin/pip install --quiet --requirement requirements-nn3d.txt
+        python3 -m venv .venv/nn3d
+        .venv/nn3d/bin/pip install --quiet --requirement requirements-nn3d.txt
     fi
 fi
 target() { # of the workspace of this manifest
