@@ -62,7 +62,7 @@ fn main() -> Result<()> {
             }
             (["keep", path], Some(job)) => {
                 let numbers =
-                    job.run().into_data().to_vec::<f32>().map_err(|e| format!("{e:?}"))?;
+                    job.run().into_data().try_to_vec::<f32>().map_err(|e| format!("{e:?}"))?;
                 let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
                 std::fs::write(path, bytes)?;
                 writeln!(stdout, "kept")?;
