@@ -25,7 +25,8 @@ const TOLERANCE_BF16: f64 = 1e-2;
 
 /// The operations, by the test that checks them.
 const CONVOLUTIONS: [&str; 2] = ["conv3d", "conv_transpose3d"];
-const NORMS: [&str; 5] = ["group_norm", "group_norm_silu", "instance_norm", "layer_norm", "batch_norm"];
+const NORMS: [&str; 5] =
+    ["group_norm", "group_norm_silu", "instance_norm", "layer_norm", "batch_norm"];
 const ACTIVATIONS: [&str; 4] = ["silu", "gelu", "leaky_relu", "geglu"];
 const RESIZING: [&str; 6] =
     ["upsample_nearest", "upsample_trilinear", "avg_pool", "max_pool", "pad", "concat"];
@@ -47,7 +48,9 @@ fn run(case: &Case, layout: Layout, rounded: DType, dtype: DType) -> Result<Resu
     let inputs = views.iter().map(|(&name, view)| (name, view.tensor.clone())).collect();
     let mut results = operation::run(case, &inputs)?;
 
-    let (out, upstream) = (&results["out"], prepare(case.tensor("upstream"))?);
+    let out = &results["out"];
+    // The mean of a loss is f32 where its inputs are bf16.
+    let upstream = prepare(case.tensor("upstream"))?.to_dtype(out.dtype())?;
     // Through a view, so that the gradient that flows into the operation is not contiguous either.
     let loss = match layout {
         Layout::Contiguous => (out * upstream)?.sum_all()?,
@@ -60,7 +63,9 @@ fn run(case: &Case, layout: Layout, rounded: DType, dtype: DType) -> Result<Resu
         };
         if gradient.dtype() != dtype || gradient.dims() != want.dims() {
             let (got, dims) = (gradient.dtype(), gradient.dims());
-            candle_core::bail!("the gradient at {name} is {got:?} {dims:?}, not {dtype:?} {want:?}");
+            candle_core::bail!(
+                "the gradient at {name} is {got:?} {dims:?}, not {dtype:?} {want:?}"
+            );
         }
         results.insert(format!("grad.{name}"), gradient);
     }
@@ -100,10 +105,8 @@ fn distances(got: &Results, want: &Results, tolerance: f64) -> Result<Vec<String
     for (name, want) in want {
         let (got, want) = (numbers(&got[name])?, numbers(want)?);
         let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
-        let (far, size) = (
-            norm(&mut got.iter().zip(&want).map(|(g, w)| g - w)),
-            norm(&mut want.iter().copied()),
-        );
+        let (far, size) =
+            (norm(&mut got.iter().zip(&want).map(|(g, w)| g - w)), norm(&mut want.iter().copied()));
         // Not `far > …`: a NaN is a fault too.
         if !(far <= tolerance * size.max(1e-3)) {
             faults.push(format!("{name} is {:e} of its norm away", far / size));
