@@ -7,8 +7,8 @@ use std::hint::black_box;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn3d::{
-    Adam, AdamSettings, ChannelsLast, Conv3dConfig, ConvTranspose3dConfig, Gradients, Optimiser,
-    ParameterStore, ops,
+    Adam, AdamSettings, ChannelsLast, Conv3d, Conv3dConfig, ConvTranspose3dConfig, Gradients,
+    Optimiser, ParameterStore, ops,
 };
 use criterion::{Criterion, Throughput};
 use keyed_random::Key;
@@ -53,8 +53,10 @@ fn convolutions(c: &mut Criterion) {
             let weight = normal("weight", &[channels, channels, 3, 3, 3], dtype);
             let bias = normal("bias", &[channels], dtype);
             let config = Conv3dConfig::same(3);
+            let layer = Conv3d::new(weight.clone(), Some(bias), config).prepared(space);
+            let layer = layer.expect("weights that fit");
             measure(c, &format!("conv3d/{size}"), products, || {
-                ops::conv3d(black_box(&x), &weight, Some(&bias), &config)
+                layer.forward_channels_last(black_box(&x))
             });
             // The same sum is the gradient of the input.
             let transposed = ConvTranspose3dConfig { padding: [1; 3], ..Default::default() };

@@ -11,13 +11,13 @@ use std::collections::HashMap;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use candle_core::backend::BackendStorage;
+use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::backprop::GradStore;
+use candle_core::cpu_backend::CpuDevice;
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, Var};
-use candle_nn::VarBuilder;
 use candle_nn3d::{
-    Adam, AdamSettings, ChannelsLast, Conv3dConfig, ConvTranspose3dConfig, Gradients, Optimiser,
-    ParameterStore, Tier, ops,
+    Adam, AdamSettings, ChannelsLast, Conv3d, Conv3dConfig, ConvTranspose3dConfig, Gradients,
+    Optimiser, ParameterStore, Tier, ops,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -76,12 +76,8 @@ impl CustomOp1 for Upstream {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let zero = Tensor::zeros((), x.dtype(), &Device::Cpu)?;
-        let (storage, _) = zero.storage_and_layout();
-        match &*storage {
-            candle_core::Storage::Cpu(zero) => Ok((zero.clone(), Shape::from(()))),
-            _ => candle_core::bail!("only on the CPU"),
-        }
+        let zero = CpuDevice.zeros_impl(&Shape::from(()), x.dtype())?;
+        Ok((zero, Shape::from(())))
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> candle_core::Result<Option<Tensor>> {
@@ -119,11 +115,11 @@ fn job(operation: &str, inputs: &Inputs) -> Result<Option<Job>> {
     }))
 }
 
-/// The layer, which transforms its weights once.
+/// The layer as in a network: its weights are brought into the kernels' form once.
 fn convolution(inputs: &Inputs) -> Result<Job> {
     let (x, weight, bias) = (inputs.volume("x")?, inputs.tensor("weight")?, inputs.tensor("bias")?);
-    let config = Conv3dConfig::same(3);
-    Ok(Job::new(move || ops::conv3d(&x, &weight, Some(&bias), &config).map(Outcome::Volume)))
+    let layer = Conv3d::new(weight, Some(bias), Conv3dConfig::same(3)).prepared(x.space())?;
+    Ok(Job::new(move || layer.forward_channels_last(&x).map(Outcome::Volume)))
 }
 
 /// The same sum is a transposed convolution.
