@@ -32,6 +32,32 @@ impl Difference {
     }
 }
 
+/// The largest difference, or a report of it when it is beyond `tolerance`.
+pub(crate) fn compare<T: Copy + Into<f64>>(
+    got: &[T],
+    want: &[T],
+    tolerance: f64,
+) -> Result<Difference, String> {
+    if got.len() != want.len() {
+        return Err(format!("{} numbers where {} are wanted", got.len(), want.len()));
+    }
+    let [got, want] = [got, want].map(|a| a.iter().map(|&v| v.into()).collect::<Vec<f64>>());
+    let difference = Difference::between(&got, &want);
+    let ((absolute, i), (relative, j)) = (difference.absolute, difference.relative);
+    if absolute <= tolerance {
+        return Ok(difference);
+    }
+    Err(format!(
+        "at {i} of {} got {} where {} is wanted, off by {absolute:e} (tolerance {tolerance:e}); \
+         the largest relative difference is {relative:e}, at {j}: {} for {}",
+        got.len(),
+        got[i],
+        want[i],
+        got[j],
+        want[j],
+    ))
+}
+
 /// Fails unless all of `got` is within `tolerance` of `want`; returns the largest difference.
 #[track_caller]
 pub(crate) fn assert_close<T: Copy + Into<f64>>(
@@ -40,21 +66,7 @@ pub(crate) fn assert_close<T: Copy + Into<f64>>(
     want: &[T],
     tolerance: f64,
 ) -> Difference {
-    assert_eq!(got.len(), want.len(), "{what}: the lengths differ");
-    let [got, want] = [got, want].map(|a| a.iter().map(|&v| v.into()).collect::<Vec<f64>>());
-    let difference = Difference::between(&got, &want);
-    let ((absolute, i), (relative, j)) = (difference.absolute, difference.relative);
-    assert!(
-        absolute <= tolerance,
-        "{what}: at {i} of {} got {} where {} is wanted, off by {absolute:e} (tolerance \
-         {tolerance:e}); the largest relative difference is {relative:e}, at {j}: {} for {}",
-        got.len(),
-        got[i],
-        want[i],
-        got[j],
-        want[j],
-    );
-    difference
+    compare(got, want, tolerance).unwrap_or_else(|fault| panic!("{what}: {fault}"))
 }
 
 #[test]

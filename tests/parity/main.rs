@@ -1,4 +1,4 @@
-//! Our results beside those of nibabel, SciPy and SimpleITK: one case per committed fixture.
+//! Our results beside those of nibabel, SciPy, SimpleITK and PyTorch: one case per committed fixture.
 //!
 //! `tests/fixtures/README.md` says how the goldens were made.
 
@@ -10,5 +10,6 @@ mod golden;
 mod affine;
 mod intensity;
 mod labels;
+mod nn3d;
 mod reading;
 mod resampling;
