@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::{AlignedVec, with_scratch};
-use crate::kernels::element::Element;
+use crate::kernels::conv_element::Element;
 use crate::kernels::gemm::{Init, Order, Panels, Rows, multiply};
 use crate::kernels::tier::Tier;
 use crate::kernels::vector::{Task, Vector, dispatch, lanes};

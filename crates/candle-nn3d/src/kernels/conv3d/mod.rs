@@ -8,7 +8,7 @@ mod winograd;
 use half::bf16;
 use rayon::prelude::*;
 
-use super::element::Element;
+use super::conv_element::Element;
 use super::tier::Tier;
 use crate::conv_shape::ConvShape;
 use direct::DirectWeights;

@@ -10,7 +10,7 @@ use super::planes::{N, POINTS, TILE, Voxels, points_to_tile, tile_to_points};
 use super::points::{input_transform, output_transform};
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::LINE;
-use crate::kernels::element::Element;
+use crate::kernels::conv_element::Element;
 use crate::kernels::gemm::{Init, Order, Rows, multiply, packed_index};
 use crate::kernels::vector::{Task, Vector};
 

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::{AlignedVec, with_scratch};
-use crate::kernels::element::Element;
+use crate::kernels::conv_element::Element;
 use crate::kernels::gemm::Panels;
 use crate::kernels::tier::Tier;
 use crate::kernels::vector::{dispatch, lanes};

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "vector instructions on pointers to single voxels")]
 
 use super::points::{input_transform, output_transform};
-use crate::kernels::element::Element;
+use crate::kernels::conv_element::Element;
 use crate::kernels::vector::Vector;
 
 /// Points along y or z, outputs along y or z, and points of a plane's tile.
