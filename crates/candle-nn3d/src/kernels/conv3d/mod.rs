@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::conv_element::Element;
 use super::tier::Tier;
+use super::vector::lanes;
 use crate::conv_shape::ConvShape;
 use direct::DirectWeights;
 use winograd::WinogradWeights;
@@ -27,6 +28,8 @@ pub enum Conv3dAlgorithm {
 /// The weights of one convolution in the form that its kernel reads.
 pub(crate) struct PackedWeights {
     form: Form,
+    /// Lanes of the vectors they were packed for.
+    lanes: usize,
 }
 
 enum Form {
@@ -50,7 +53,7 @@ impl PackedWeights {
             Some(points) => Form::Winograd(WinogradWeights::new(tier, shape, points, weight)),
             None => Form::Direct(DirectWeights::new(tier, shape, weight)),
         };
-        Self { form }
+        Self { form, lanes: lanes(tier) }
     }
 
     /// [`PackedWeights::new_f32`] from bf16; packed weights are f32.
@@ -80,7 +83,7 @@ impl PackedWeights {
 /// tier and sizes must be those that the weights were packed for (the batch may differ).
 ///
 /// # Panics
-/// If a slice has not the shape's size.
+/// If a slice has not the shape's size, or the weights were packed for another tier.
 pub(crate) fn forward_f32(
     tier: Tier,
     shape: &ConvShape,
@@ -116,6 +119,7 @@ fn forward<T: Element>(
     bias: Option<&[f32]>,
     y: &mut [T],
 ) {
+    assert_eq!(weights.lanes, lanes(tier), "weights were packed for another tier");
     assert_eq!(x.len(), shape.batch * shape.n_in() * shape.c_in, "x has not the shape's size");
     assert_eq!(y.len(), shape.batch * shape.n_out() * shape.c_out, "y has not the shape's size");
     assert!(bias.is_none_or(|bias| bias.len() == shape.c_out), "bias has not the shape's size");

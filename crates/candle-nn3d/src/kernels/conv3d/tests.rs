@@ -89,7 +89,7 @@ impl Case {
         let weights = match packing {
             Packing::Winograd(points) if self.is_fast() => {
                 let weights = WinogradWeights::new(tier, shape, points, weight);
-                PackedWeights { form: Form::Winograd(weights) }
+                PackedWeights { form: Form::Winograd(weights), lanes: lanes(tier) }
             }
             Packing::Winograd(_) => {
                 PackedWeights::new_f32(tier, Conv3dAlgorithm::Auto, shape, weight)
