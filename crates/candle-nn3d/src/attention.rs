@@ -26,8 +26,9 @@ const OP: &str = "attention";
 /// `softmax(scale · q kᵀ) v` for each head, where the channels are the heads one after the other.
 ///
 /// The scale is 1 / √d unless given. The softmax and all sums are made in f32 for bf16; gradients
-/// reach `q`, `k` and `v`. Beyond its result, the forward pass takes two copies of `k` and `v`, and
-/// the backward pass three of each argument at most; the matrix of scores is never made.
+/// reach `q`, `k` and `v`. Beyond its result, the forward pass holds a packed copy of `k` and of `v`,
+/// the backward pass at most two of two tensors, with `d` filled up to a multiple of 32; the matrix
+/// of scores is never made.
 ///
 /// # Shapes
 /// `q` `[n, tokens_q, heads · d]`, `k` and `v` `[n, tokens_kv, heads · d]`, the result as `q`.

@@ -91,7 +91,8 @@ impl Case {
 
     fn check<S: Element>(
         &self,
-        tolerance: f64,
+        // Of the output, and of the gradients, where more cancels.
+        [forward, backward]: [f64; 2],
         from_f64: impl Fn(f64) -> S,
         to_f64: impl Fn(S) -> f64,
     ) {
@@ -104,6 +105,7 @@ impl Case {
                 let distance = differences.map(|d| d * d).sum::<f64>().sqrt();
                 // With one key the gradients of q and k vanish: what is left is rounding of terms near 1.
                 let floor = if self.shape.keys == 1 { 1.0 } else { 0.01 };
+                let tolerance = if what == 0 { forward } else { backward };
                 let bound = tolerance * norm.max(floor * (want.len() as f64).sqrt());
                 assert!(distance <= bound, "{tier} {:?} {what}: {distance} {norm}", self.shape);
             }
@@ -136,8 +138,8 @@ fn shapes() -> Vec<AttentionShape> {
 #[test]
 fn every_tier_agrees_with_the_definition_forward_and_backward() {
     for shape in shapes() {
-        Case::new(shape, 3.0).check(3e-6, |x| x as f32, f64::from);
-        Case::new(shape, 3.0).check(1e-13, |x| x, |x| x);
+        Case::new(shape, 3.0).check([3e-6, 2e-5], |x| x as f32, f64::from);
+        Case::new(shape, 3.0).check([1e-13, 1e-13], |x| x, |x| x);
     }
 }
 
@@ -148,7 +150,7 @@ fn in_bf16_only_the_rounding_of_the_numbers_is_lost() {
         for x in [&mut case.q, &mut case.k, &mut case.v, &mut case.gradient] {
             x.iter_mut().for_each(|x| *x = bf16::from_f64(*x).to_f64());
         }
-        case.check(1e-2, bf16::from_f64, bf16::to_f64);
+        case.check([1e-2, 1e-2], bf16::from_f64, bf16::to_f64);
     }
 }
 
@@ -158,7 +160,7 @@ fn scores_of_a_thousand_stay_finite_and_right() {
     let mut case = Case::new(shape, 1000.0);
     case.scale = 1.0;
     // A unit in the last place of a score of 1000 is 6e-5.
-    case.check(1e-3, |x| x as f32, f64::from);
+    case.check([1e-3, 1e-3], |x| x as f32, f64::from);
 }
 
 proptest! {
@@ -169,7 +171,7 @@ proptest! {
         width in 1_usize..40,
     ) {
         let shape = AttentionShape { batch, queries, keys, heads, width };
-        Case::new(shape, 2.0).check(3e-6, |x| x as f32, f64::from);
+        Case::new(shape, 2.0).check([3e-6, 2e-5], |x| x as f32, f64::from);
     }
 }
 
