@@ -126,12 +126,10 @@ impl NamedTensors {
         matching: Matching,
     ) -> Result<Differences> {
         let variables = parameters.variables();
-        let lacks = |map: &dyn Fn(&str) -> bool, name: &String| !map(name);
-        let in_file = |name: &str| self.tensors.contains_key(name);
-        let in_network = |name: &str| variables.contains_key(name);
-        let missing: Vec<_> = variables.keys().filter(|n| lacks(&in_file, n)).cloned().collect();
-        let unexpected: Vec<_> =
-            self.tensors.keys().filter(|n| lacks(&in_network, n)).cloned().collect();
+        let not_in_file = |name: &&String| !self.tensors.contains_key(*name);
+        let not_in_network = |name: &&String| !variables.contains_key(*name);
+        let missing: Vec<_> = variables.keys().filter(not_in_file).cloned().collect();
+        let unexpected: Vec<_> = self.tensors.keys().filter(not_in_network).cloned().collect();
         let fault =
             |name: &str, problem| Err(Error::Tensor { name: name.to_owned(), problem }.into());
         if matching == Matching::Strict {

@@ -77,25 +77,25 @@ impl Recompute {
         inputs: &[&Tensor],
         segment: impl Fn(&[Tensor]) -> Result<Tensor> + Send + Sync + 'static,
     ) -> Result<Tensor> {
+        let refused = || Error::Argument {
+            op: "recompute",
+            argument: "inputs",
+            found: inputs.len().to_string(),
+            expected: "one to three tensors".to_owned(),
+        };
         if inputs.is_empty() || inputs.len() > 3 {
-            return Err(Error::Argument {
-                op: "recompute",
-                argument: "inputs",
-                found: inputs.len().to_string(),
-                expected: "one to three tensors".to_owned(),
-            }
-            .into());
+            return Err(refused().into());
         }
-        let mut inputs: Vec<Tensor> = inputs.iter().map(|&input| input.clone()).collect();
-        if !inputs.iter().any(Tensor::track_op) {
+        let mut tensors: Vec<Tensor> = inputs.iter().map(|&input| input.clone()).collect();
+        if !tensors.iter().any(Tensor::track_op) {
             // Off the tape: candle would not record the segment, and its parameters would get no
             // gradient.
-            let leaf = Var::from_tensor(&inputs[0])?.into_inner();
+            let leaf = Var::from_tensor(&tensors[0])?.into_inner();
             self.lock().leaves.insert(leaf.id());
-            inputs[0] = leaf;
+            tensors[0] = leaf;
         }
         let output = {
-            let detached: Vec<_> = inputs.iter().map(Tensor::detach).collect();
+            let detached: Vec<_> = tensors.iter().map(Tensor::detach).collect();
             // The tape that the parameters begin ends here, and is freed with the activations.
             segment(&detached)?.detach()
         };
@@ -104,11 +104,11 @@ impl Recompute {
             output: Mutex::new(Some(output)),
             scope: self.clone(),
         };
-        match inputs.as_slice() {
+        match tensors.as_slice() {
             [a] => a.apply_op1(op),
             [a, b] => a.apply_op2(b, op),
             [a, b, c] => a.apply_op3(b, c, op),
-            _ => Err(Error::Candle(candle_core::Error::Msg("inputs".into())).into()),
+            _ => Err(refused().into()),
         }
     }
 
