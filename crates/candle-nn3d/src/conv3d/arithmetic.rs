@@ -1,6 +1,7 @@
 //! The arithmetic of convolutions on candle's storage: which kernel computes which dtype.
 //!
-//! f64 takes the reference kernels. bf16 is widened to f32, computed there and rounded once.
+//! f64 takes the reference kernels. bf16 is computed in f32 and rounded once: forward as it is read,
+//! in the gradients from widened copies.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, Layout, Result};
@@ -8,7 +9,7 @@ use half::bf16;
 use rayon::prelude::*;
 
 use crate::conv_shape::ConvShape;
-use crate::kernels::conv3d::{Conv3dAlgorithm, PackedWeights, forward_f32};
+use crate::kernels::conv3d::{Conv3dAlgorithm, PackedWeights, forward as forward_with};
 use crate::kernels::conv3d_input_gradient::input_gradient as input_gradient_with;
 use crate::kernels::conv3d_weight_gradient::weight_gradient_f32;
 use crate::kernels::tier::Tier;
@@ -25,6 +26,13 @@ pub(super) fn forward(
     bias: Option<Operand<'_>>,
 ) -> Result<CpuStorage> {
     let len = shape.batch * shape.n_out() * shape.c_out;
+    if x.0.dtype() == DType::BF16 {
+        // The kernel widens x as it reads it, so only the weights are ever f32.
+        let bias = bias.map(widened).transpose()?;
+        let tier = Tier::current();
+        let weights = PackedWeights::new(tier, algorithm, shape, &widened(weight)?);
+        return forward_prepared(shape, x, &weights, bias.as_deref());
+    }
     computed(
         [x, weight],
         bias,
@@ -42,14 +50,16 @@ pub(super) fn forward_prepared(
     bias: Option<&[f32]>,
 ) -> Result<CpuStorage> {
     let tier = Tier::current();
-    let mut y = vec![0.0; shape.batch * shape.n_out() * shape.c_out];
+    let len = shape.batch * shape.n_out() * shape.c_out;
     match x {
-        CpuStorage::BF16(_) => {
-            forward_f32(tier, shape, &widened((x, layout))?, weights, bias, &mut y);
-            Ok(CpuStorage::BF16(narrowed(&y)))
+        CpuStorage::BF16(x) => {
+            let mut y = vec![bf16::ZERO; len];
+            forward_with(tier, shape, contiguous(x, layout)?, weights, bias, &mut y);
+            Ok(CpuStorage::BF16(y))
         }
         CpuStorage::F32(x) => {
-            forward_f32(tier, shape, contiguous(x, layout)?, weights, bias, &mut y);
+            let mut y = vec![0.0; len];
+            forward_with(tier, shape, contiguous(x, layout)?, weights, bias, &mut y);
             Ok(CpuStorage::F32(y))
         }
         other => Err(unexpected(other.dtype())),
@@ -122,8 +132,8 @@ fn pack_and_forward(
     y: &mut [f32],
 ) {
     let tier = Tier::current();
-    let weights = PackedWeights::new_f32(tier, algorithm, shape, weight);
-    forward_f32(tier, shape, x, &weights, bias, y);
+    let weights = PackedWeights::new(tier, algorithm, shape, weight);
+    forward_with(tier, shape, x, &weights, bias, y);
 }
 
 /// Computes `len` numbers from two tensors of one dtype and an optional third.

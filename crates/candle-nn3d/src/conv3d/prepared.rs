@@ -56,7 +56,7 @@ impl PreparedConv3d {
         }
         let values = |t: &Tensor| t.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
         let bias = bias.as_ref().map(values).transpose()?;
-        let weights = PackedWeights::new_f32(Tier::current(), *algorithm, &shape, &values(weight)?);
+        let weights = PackedWeights::new(Tier::current(), *algorithm, &shape, &values(weight)?);
         Ok(Self(Arc::new(Prepared { shape, weights, bias, dtype })))
     }
 

@@ -209,7 +209,7 @@ fn scatter<T: Float>(phase: [&Phase; 3], shape: &ConvShape, out: &[T], dx: &mut 
 
 #[cfg(test)]
 mod tests {
-    use super::super::conv3d::{Conv3dAlgorithm, PackedWeights, forward_f32};
+    use super::super::conv3d::{Conv3dAlgorithm, PackedWeights, forward};
     use super::super::conv3d_reference::{self as reference, tests as oracle};
     use super::super::tier::Tier;
     use super::*;
@@ -244,8 +244,8 @@ mod tests {
                 for algorithm in [Conv3dAlgorithm::Auto, Conv3dAlgorithm::Direct] {
                     let mut dx = vec![f32::NAN; want.len()];
                     input_gradient(&shape, &dy, &w, None, &mut dx, |shape, x, w, bias, y| {
-                        let weights = PackedWeights::new_f32(tier, algorithm, shape, w);
-                        forward_f32(tier, shape, x, &weights, bias, y);
+                        let weights = PackedWeights::new(tier, algorithm, shape, w);
+                        forward(tier, shape, x, &weights, bias, y);
                     });
                     let dx: Vec<f64> = dx.into_iter().map(f64::from).collect();
                     oracle::assert_close(&dx, &want, 1e-5, &shape);

@@ -5,7 +5,6 @@ mod direct;
 mod tests;
 mod winograd;
 
-use half::bf16;
 use rayon::prelude::*;
 
 use super::conv_element::Element;
@@ -39,7 +38,7 @@ enum Form {
 
 impl PackedWeights {
     /// Packs PyTorch's `[c_out, c_in / groups, kx, ky, kz]` for one tier.
-    pub(crate) fn new_f32(
+    pub(crate) fn new(
         tier: Tier,
         algorithm: Conv3dAlgorithm,
         shape: &ConvShape,
@@ -56,17 +55,6 @@ impl PackedWeights {
         Self { form, lanes: lanes(tier) }
     }
 
-    /// [`PackedWeights::new_f32`] from bf16; packed weights are f32.
-    pub(crate) fn new_bf16(
-        tier: Tier,
-        algorithm: Conv3dAlgorithm,
-        shape: &ConvShape,
-        weight: &[bf16],
-    ) -> Self {
-        let weight: Vec<f32> = weight.iter().map(|value| value.to_f32()).collect();
-        Self::new_f32(tier, algorithm, shape, &weight)
-    }
-
     /// Memory that they take.
     pub(crate) fn bytes(&self) -> usize {
         match &self.form {
@@ -76,7 +64,9 @@ impl PackedWeights {
     }
 }
 
-/// `y = x ∗ weights + bias`, channels-last.
+/// `y = x ∗ weights + bias`, channels-last. bf16 is widened as it is read, summed in f32 and rounded
+/// once as it is written: fast algorithms in f32 outrun bf16 dot products in the direct one (twice
+/// the rate against six to eight times fewer products), and round less.
 ///
 /// # Shapes
 /// x `[batch, x, y, z, c_in]`, bias `[c_out]`, y `[batch, x', y', z', c_out]`, as in `shape`, whose
@@ -84,34 +74,7 @@ impl PackedWeights {
 ///
 /// # Panics
 /// If a slice has not the shape's size, or the weights were packed for another tier.
-pub(crate) fn forward_f32(
-    tier: Tier,
-    shape: &ConvShape,
-    x: &[f32],
-    weights: &PackedWeights,
-    bias: Option<&[f32]>,
-    y: &mut [f32],
-) {
-    forward(tier, shape, x, weights, bias, y);
-}
-
-/// [`forward_f32`] of bf16: x is widened as it is read, sums are f32, y is rounded once.
-///
-/// Fast algorithms in f32 outrun bf16 dot products in the direct algorithm (twice the rate against
-/// six to eight times fewer products), and round less.
-pub(crate) fn forward_bf16(
-    tier: Tier,
-    shape: &ConvShape,
-    x: &[bf16],
-    weights: &PackedWeights,
-    bias: Option<&[bf16]>,
-    y: &mut [bf16],
-) {
-    let bias: Option<Vec<f32>> = bias.map(|bias| bias.iter().map(|value| value.to_f32()).collect());
-    forward(tier, shape, x, weights, bias.as_deref(), y);
-}
-
-fn forward<T: Element>(
+pub(crate) fn forward<T: Element>(
     tier: Tier,
     shape: &ConvShape,
     x: &[T],

@@ -1,5 +1,6 @@
 //! Every algorithm on every tier against the definition in f64.
 
+use half::bf16;
 use proptest::prelude::*;
 
 use super::*;
@@ -91,15 +92,13 @@ impl Case {
                 let weights = WinogradWeights::new(tier, shape, points, weight);
                 PackedWeights { form: Form::Winograd(weights), lanes: lanes(tier) }
             }
-            Packing::Winograd(_) => {
-                PackedWeights::new_f32(tier, Conv3dAlgorithm::Auto, shape, weight)
-            }
-            Packing::Rule(algorithm) => PackedWeights::new_f32(tier, algorithm, shape, weight),
+            Packing::Winograd(_) => PackedWeights::new(tier, Conv3dAlgorithm::Auto, shape, weight),
+            Packing::Rule(algorithm) => PackedWeights::new(tier, algorithm, shape, weight),
         };
         assert!(weights.bytes() >= 4 * self.weight.len());
         let mut y = vec![f32::NAN; self.shape.batch * self.shape.n_out() * self.shape.c_out];
         let bias = bias.then_some(&self.bias[..]);
-        forward_f32(tier, &self.shape, &self.x, &weights, bias, &mut y);
+        forward(tier, &self.shape, &self.x, &weights, bias, &mut y);
         y
     }
 
@@ -238,9 +237,9 @@ fn bf16_is_the_f32_result_rounded_once() {
         for tier in Tier::available() {
             for algorithm in [Conv3dAlgorithm::Auto, Conv3dAlgorithm::Direct] {
                 let want = narrow(&exact.forward(tier, Packing::Rule(algorithm), true));
-                let weights = PackedWeights::new_bf16(tier, algorithm, &case.shape, &weight);
+                let weights = PackedWeights::new(tier, algorithm, &case.shape, &exact.weight);
                 let mut y = vec![bf16::NAN; want.len()];
-                forward_bf16(tier, &case.shape, &x, &weights, Some(&bias), &mut y);
+                forward(tier, &case.shape, &x, &weights, Some(&exact.bias), &mut y);
                 assert!(y == want, "{tier} {algorithm:?}");
             }
         }
