@@ -189,9 +189,10 @@ fn package_complaints(path: &str, manifest: &toml::Table) -> Vec<String> {
 
 fn member_manifests() -> Vec<(String, toml::Table)> {
     let is_member = |path: &&PathBuf| {
+        // Fuzzing and peers have workspaces of their own.
         path.ends_with("Cargo.toml")
             && path.components().count() > 1
-            && !path.iter().any(|p| p == "fuzz")
+            && !path.iter().any(|p| p == "fuzz" || p == "peers")
     };
     let paths = all_files();
     let read = |path: &PathBuf| {

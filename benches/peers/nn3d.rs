@@ -26,7 +26,10 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 enum Outcome {
     Volume(ChannelsLast),
     Plain(Tensor),
-    Tape(GradStore),
+    /// Kept only to be dropped later.
+    Tape {
+        _gradients: GradStore,
+    },
     Nothing,
 }
 
@@ -139,14 +142,16 @@ fn weight_gradient(inputs: &Inputs) -> Result<Job> {
     let y = ops::conv3d(&inputs.volume("x")?, &weight, None, &Conv3dConfig::same(3))?;
     let y = y.into_tensor();
     let again = y.clone();
-    Ok(Job::new(move || y.backward().map(Outcome::Tape)).keeping(move || {
-        let end = again.apply_op1(Upstream(upstream.clone()))?;
-        let mut gradients = end.backward()?;
-        match gradients.remove(&weight) {
-            Some(gradient) => Ok(Outcome::Plain(gradient)),
-            None => candle_core::bail!("no gradient arrives at the weight"),
-        }
-    }))
+    Ok(Job::new(move || y.backward().map(|_gradients| Outcome::Tape { _gradients })).keeping(
+        move || {
+            let end = again.apply_op1(Upstream(upstream.clone()))?;
+            let mut gradients = end.backward()?;
+            match gradients.remove(&weight) {
+                Some(gradient) => Ok(Outcome::Plain(gradient)),
+                None => candle_core::bail!("no gradient arrives at the weight"),
+            }
+        },
+    ))
 }
 
 fn adam(inputs: &Inputs) -> Result<Job> {
@@ -191,7 +196,7 @@ fn main() -> Result<()> {
                 let result = match outcome {
                     Outcome::Volume(volume) => volume.to_ncxyz()?,
                     Outcome::Plain(tensor) => tensor,
-                    Outcome::Tape(_) | Outcome::Nothing => return Err("nothing to keep".into()),
+                    Outcome::Tape { .. } | Outcome::Nothing => return Err("nothing to keep".into()),
                 };
                 let numbers = result.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
                 let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
