@@ -31,7 +31,17 @@ const TOP_LEVEL: [&str; 12] = [
 ];
 /// Modules that implement a paper or follow a reference implementation, and must name it under a
 /// `# Source` heading in their documentation.
-const MUST_NAME_SOURCE: [&str; 15] = [
+const MUST_NAME_SOURCE: [&str; 25] = [
+    "crates/candle-nn3d/src/attention.rs",
+    "crates/candle-nn3d/src/ema.rs",
+    "crates/candle-nn3d/src/group_norm.rs",
+    "crates/candle-nn3d/src/kernels/conv3d/winograd/mod.rs",
+    "crates/candle-nn3d/src/kernels/exponential.rs",
+    "crates/candle-nn3d/src/kernels/normal.rs",
+    "crates/candle-nn3d/src/optimiser/adam.rs",
+    "crates/candle-nn3d/src/optimiser/sgd.rs",
+    "crates/candle-nn3d/src/recompute.rs",
+    "crates/candle-nn3d/src/upsample.rs",
     "crates/durable-file/src/lib.rs",
     "crates/keyed-random/src/normal.rs",
     "crates/keyed-random/src/philox.rs",

@@ -1,4 +1,7 @@
 //! Gradient checkpointing: segments of a network that are run again instead of remembered.
+//!
+//! # Source
+//! Chen, Xu, Zhang and Guestrin, *Training Deep Nets with Sublinear Memory Cost*, 2016.
 
 use std::collections::HashSet;
 use std::fmt;
