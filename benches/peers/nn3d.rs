@@ -26,7 +26,6 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 enum Outcome {
     Volume(ChannelsLast),
     Plain(Tensor),
-    Tape(GradStore),
     Nothing,
 }
 
@@ -138,15 +137,13 @@ fn weight_gradient(inputs: &Inputs) -> Result<Job> {
     let upstream = inputs.volume("upstream")?.into_tensor();
     let y = ops::conv3d(&inputs.volume("x")?, &weight, None, &Conv3dConfig::same(3))?;
     let y = y.into_tensor();
-    let again = y.clone();
-    Ok(Job::new(move || y.backward().map(Outcome::Tape)).keeping(move || {
-        let end = again.apply_op1(Upstream(upstream.clone()))?;
-        let mut gradients = end.backward()?;
-        match gradients.remove(&weight) {
-            Some(gradient) => Ok(Outcome::Plain(gradient)),
-            None => candle_core::bail!("no gradient arrives at the weight"),
-        }
-    }))
+    let gradient = move |end: Tensor| match end.backward()?.remove(&weight) {
+        Some(gradient) => Ok(Outcome::Plain(gradient)),
+        None => candle_core::bail!("no gradient arrives at the weight"),
+    };
+    let (again, same) = (y.clone(), gradient.clone());
+    Ok(Job::new(move || gradient(y.clone()))
+        .keeping(move || same(again.apply_op1(Upstream(upstream.clone()))?)))
 }
 
 fn adam(inputs: &Inputs) -> Result<Job> {
@@ -191,7 +188,7 @@ fn main() -> Result<()> {
                 let result = match outcome {
                     Outcome::Volume(volume) => volume.to_ncxyz()?,
                     Outcome::Plain(tensor) => tensor,
-                    Outcome::Tape(_) | Outcome::Nothing => return Err("nothing to keep".into()),
+                    Outcome::Nothing => return Err("nothing to keep".into()),
                 };
                 let numbers = result.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
                 let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
