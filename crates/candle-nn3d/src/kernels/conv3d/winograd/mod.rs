@@ -11,7 +11,7 @@
 //! # Source
 //! Winograd, *Arithmetic Complexity of Computations*, SIAM 1980; Lavin and Gray, *Fast Algorithms for
 //! Convolutional Neural Networks*, CVPR 2016. The points of F(4, 3) are ours (see `points`): theirs,
-//! 0, ±1, ±2, ∞, lose twice as many digits on three axes.
+//! 0, ±1, ±2, ∞, have three times the error on three axes.
 
 mod block;
 mod planes;
