@@ -64,6 +64,66 @@ fn a_disk_that_takes_no_more_is_an_error_and_the_old_file_stays() {
     assert_eq!(receipt.bytes, LIMIT as u64);
 }
 
+/// Mounts a file system of [`LIMIT`] bytes on `folder`, for this thread alone. False where the
+/// system does not let it, as it does not let users other than root.
+#[cfg(target_os = "linux")]
+fn mount_small_disk(folder: &Path) -> bool {
+    use std::ffi::CString;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = CString::new(folder.as_os_str().as_bytes()).unwrap();
+    let size = CString::new(format!("size={LIMIT}")).unwrap();
+    // SAFETY: all strings end in zero and outlive the calls. The thread gets a view of mounts of its
+    // own first, and none that it makes is passed on to others.
+    unsafe {
+        libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(
+                std::ptr::null(),
+                c"/".as_ptr(),
+                std::ptr::null(),
+                libc::MS_REC | libc::MS_PRIVATE,
+                std::ptr::null(),
+            ) == 0
+            && libc::mount(
+                c"tmpfs".as_ptr(),
+                folder.as_ptr(),
+                c"tmpfs".as_ptr(),
+                0,
+                size.as_ptr().cast(),
+            ) == 0
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_an_error_and_the_old_file_stays() {
+    let Some(folder) = child::folder() else {
+        let folder = tempfile::tempdir().unwrap();
+        let test = "limits::a_full_disk_is_an_error_and_the_old_file_stays";
+        return child::run(test, folder.path());
+    };
+    if !mount_small_disk(&folder) {
+        // To the real standard error: the harness keeps what `eprintln!` says of a passed test.
+        let said = b"SKIPPED: no small disk can be mounted here\n";
+        std::io::stderr().write_all(said).unwrap();
+        return;
+    }
+    let path = folder.join("file");
+    fs::write(&path, "old").unwrap();
+    for megabytes in [0.1, 3.0] {
+        let too_much = vec![1; (megabytes * 1e6) as usize];
+        let Error::Io { path: named, operation, source } = write(&path, &too_much).unwrap_err()
+        else {
+            panic!("a full disk is an error of the system")
+        };
+        assert_eq!((named, operation), (path.clone(), Operation::Write));
+        assert_eq!(source.kind(), ErrorKind::StorageFull);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names_in(&folder), ["file"]);
+    }
+    write(&path, b"new").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+}
+
 #[test]
 fn a_read_only_folder_is_an_error_of_the_temporary_file() {
     let Some(folder) = child::folder() else {
