@@ -11,6 +11,7 @@ use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use crate::error::Error;
+use crate::kernels::fresh::{self, Number};
 
 /// Activations as `[n, x, y, z, c]`, contiguous.
 #[derive(Clone, Debug)]
@@ -148,8 +149,8 @@ impl CustomOp1 for TransposeLastTwo {
     }
 }
 
-fn transposed<T: Copy + Default + Send + Sync>(x: &[T], a: usize, b: usize) -> Vec<T> {
-    let mut out = vec![T::default(); x.len()];
+fn transposed<T: Copy + Number + Send + Sync>(x: &[T], a: usize, b: usize) -> Vec<T> {
+    let mut out = fresh::zeros(x.len());
     // A block of `TILE` rows of the result reads `TILE` columns of the source, tile by tile.
     let matrices = out.par_chunks_mut(a * b).zip(x.par_chunks(a * b));
     matrices.for_each(|(out, x)| {

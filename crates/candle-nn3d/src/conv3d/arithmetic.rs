@@ -13,7 +13,7 @@ use crate::kernels::conv3d::{Conv3dAlgorithm, PackedWeights, forward as forward_
 use crate::kernels::conv3d_input_gradient::input_gradient as input_gradient_with;
 use crate::kernels::conv3d_weight_gradient::weight_gradient_f32;
 use crate::kernels::tier::Tier;
-use crate::kernels::{channel_sums as sums, conv3d_reference as reference};
+use crate::kernels::{channel_sums as sums, conv3d_reference as reference, fresh};
 
 /// A tensor's values.
 pub(super) type Operand<'a> = (&'a CpuStorage, &'a Layout);
@@ -53,12 +53,12 @@ pub(super) fn forward_prepared(
     let len = shape.batch * shape.n_out() * shape.c_out;
     match x {
         CpuStorage::BF16(x) => {
-            let mut y = vec![bf16::ZERO; len];
+            let mut y = fresh::zeros(len);
             forward_with(tier, shape, contiguous(x, layout)?, weights, bias, &mut y);
             Ok(CpuStorage::BF16(y))
         }
         CpuStorage::F32(x) => {
-            let mut y = vec![0.0; len];
+            let mut y = fresh::zeros(len);
             forward_with(tier, shape, contiguous(x, layout)?, weights, bias, &mut y);
             Ok(CpuStorage::F32(y))
         }
@@ -147,21 +147,21 @@ fn computed(
     match a.0.dtype() {
         DType::F32 => {
             let bias = bias.map(|(t, layout)| contiguous(t.as_slice::<f32>()?, layout));
-            let mut out = vec![0.0; len];
+            let mut out = fresh::zeros(len);
             let (a, b) = (contiguous(a.0.as_slice()?, a.1)?, contiguous(b.0.as_slice()?, b.1)?);
             in_f32(a, b, bias.transpose()?, &mut out);
             Ok(CpuStorage::F32(out))
         }
         DType::F64 => {
             let bias = bias.map(|(t, layout)| contiguous(t.as_slice::<f64>()?, layout));
-            let mut out = vec![0.0; len];
+            let mut out = fresh::zeros(len);
             let (a, b) = (contiguous(a.0.as_slice()?, a.1)?, contiguous(b.0.as_slice()?, b.1)?);
             in_f64(a, b, bias.transpose()?, &mut out);
             Ok(CpuStorage::F64(out))
         }
         DType::BF16 => {
             let bias = bias.map(widened).transpose()?;
-            let mut out = vec![0.0; len];
+            let mut out = fresh::zeros(len);
             in_f32(&widened(a)?, &widened(b)?, bias.as_deref(), &mut out);
             Ok(CpuStorage::BF16(narrowed(&out)))
         }
@@ -181,7 +181,7 @@ const CHUNK: usize = 1 << 14;
 
 fn widened((storage, layout): Operand<'_>) -> Result<Vec<f32>> {
     let values: &[bf16] = contiguous(storage.as_slice()?, layout)?;
-    let mut wide = vec![0.0; values.len()];
+    let mut wide = fresh::zeros(values.len());
     wide.par_chunks_mut(CHUNK).zip(values.par_chunks(CHUNK)).for_each(|(wide, values)| {
         for (wide, value) in wide.iter_mut().zip(values) {
             *wide = value.to_f32();
@@ -191,7 +191,7 @@ fn widened((storage, layout): Operand<'_>) -> Result<Vec<f32>> {
 }
 
 fn narrowed(values: &[f32]) -> Vec<bf16> {
-    let mut narrow = vec![bf16::ZERO; values.len()];
+    let mut narrow = fresh::zeros(values.len());
     narrow.par_chunks_mut(CHUNK).zip(values.par_chunks(CHUNK)).for_each(|(narrow, values)| {
         for (narrow, &value) in narrow.iter_mut().zip(values) {
             *narrow = bf16::from_f32(value);

@@ -7,7 +7,7 @@ use std::ptr;
 
 use super::WinogradWeights;
 use super::planes::{N, POINTS, TILE, Voxels, points_to_tile, tile_to_points};
-use super::points::{input_transform, output_transform};
+use super::points::{input_transform, output_transform, tap_transform};
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::LINE;
 use crate::kernels::conv_element::Element;
@@ -149,8 +149,8 @@ pub(super) struct Sizes {
     columns: usize,
     /// From point to point of the sums: `[point][plane of x][tile][column]`.
     sums: usize,
-    /// Buffers of points, packed rows and sums.
-    lengths: [usize; 3],
+    /// Buffers of points, packed rows, a panel of weights and sums.
+    lengths: [usize; 4],
 }
 
 impl Sizes {
@@ -163,7 +163,8 @@ impl Sizes {
         let point = (n_x * (x_points - 2) + 2) * n_plane * c_in + LINE;
         let sums = n_x * (x_points - 2) * n_plane * columns + LINE;
         let packed = rows.next_multiple_of(MAX_ROWS) * c_in;
-        let lengths = [POINTS * point, x_points * packed, POINTS * sums];
+        let panel = x_points * block.item.shape.c_in * 2 * lanes;
+        let lengths = [POINTS * point, x_points * packed, panel, POINTS * sums];
         let lengths = lengths.map(|length| length.next_multiple_of(LINE));
         Self { c_in, point, packed, rows, columns, sums, lengths }
     }
@@ -203,7 +204,8 @@ impl<T: Element> Stages<'_, T> {
         let Self { block, sizes, scratch } = self;
         let (points, rest) = scratch.split_at_mut(sizes.lengths[0]);
         let (packed, rest) = rest.split_at_mut(sizes.lengths[1]);
-        let sums = &mut rest[..sizes.lengths[2]];
+        let (panel, rest) = rest.split_at_mut(sizes.lengths[2]);
+        let sums = &mut rest[..sizes.lengths[3]];
         let zeros = vec![T::default(); sizes.c_in];
         // SAFETY: the caller vouches for the instructions.
         unsafe {
@@ -215,7 +217,7 @@ impl<T: Element> Stages<'_, T> {
                     pack::<V, X>(&sizes, block.plane_tiles.len(), points, packed);
                     let sums = &mut sums[point * sizes.sums..][..sizes.sums];
                     let columns = columns.clone();
-                    block.multiply::<V, X>(&sizes, point, packed, columns, sums);
+                    block.multiply::<V, X>(&sizes, point, packed, panel, columns, sums);
                 }
                 block.transform_sums::<V, X>(&sizes, columns, sums);
             }
@@ -279,6 +281,7 @@ impl<T: Element> Block<'_, T> {
         sizes: &Sizes,
         point: usize,
         packed: &[f32],
+        panel: &mut [f32],
         columns: Range<usize>,
         sums: &mut [f32],
     ) {
@@ -292,14 +295,16 @@ impl<T: Element> Block<'_, T> {
                 continue;
             }
             let width = vectors * V::LANES;
-            let depth = X * c_in;
-            let panels = &weights[POINTS * depth * column + point * depth * width..];
+            let depth = 3 * c_in;
+            let taps = &weights[POINTS * depth * column + point * depth * width..];
+            // SAFETY: the caller vouches for the instructions.
+            unsafe { expand::<V, X>(&taps[..depth * width], panel) };
             for first in (0..sizes.rows).step_by(step) {
                 let rows = step.min(sizes.rows - first);
                 for s in 0..X {
                     let data = &packed[s * sizes.packed + first * sizes.c_in..];
                     let a = Rows { data, order: Order::Packed, rows, k: c_in };
-                    let panel = &panels[s * c_in * width..][..c_in * width];
+                    let panel = &panel[s * c_in * width..][..c_in * width];
                     let to = &mut products.0[s * MAX_ROWS * width..][..MAX_ROWS * width];
                     // SAFETY: the caller vouches for the instructions.
                     unsafe { multiply::<V>(a, panel, vectors, Init::Row(&zeros), to, width) };
@@ -359,6 +364,25 @@ impl<T: Element> Block<'_, T> {
                 unsafe {
                     points_to_tile::<V, T>(from, sizes.sums, bias, columns.len(), &voxels);
                 }
+            }
+        }
+    }
+}
+
+/// Takes a panel's three taps of x to `X` points.
+#[inline(always)]
+unsafe fn expand<V: Vector, const X: usize>(taps: &[f32], panel: &mut [f32]) {
+    let step = taps.len() / 3;
+    assert!(step.is_multiple_of(V::LANES) && X * step <= panel.len(), "points beyond the panel");
+    let (taps, panel) = (taps.as_ptr(), panel.as_mut_ptr());
+    for at in (0..step).step_by(V::LANES) {
+        // SAFETY: reads end at `3 * step`, writes at `X * step`; the caller vouches for the
+        // instructions.
+        unsafe {
+            let load = |tap: usize| V::load(taps.add(tap * step + at));
+            let points: [V; X] = tap_transform([load(0), load(1), load(2)]);
+            for (s, point) in points.into_iter().enumerate() {
+                point.store(panel.add(s * step + at));
             }
         }
     }

@@ -28,7 +28,10 @@ use crate::kernels::vector::{dispatch, lanes};
 use block::{Block, Item, Output, Plan, Sizes, Stages};
 use planes::{N, POINTS};
 
-/// Weights at the points: `[panel of c_out][y and z point][x point][c_in][columns]`.
+/// Weights at the points of y and z: `[panel of c_out][y and z point][tap of x][c_in][columns]`.
+///
+/// Taps of x become points as a block of tiles needs them: a twentieth of the products' work, for
+/// half of the memory (F(4, 3)) and of what every block brings from there.
 pub(super) struct WinogradWeights {
     packed: AlignedVec,
     panels: Panels,
@@ -75,7 +78,7 @@ impl WinogradWeights {
         assert_eq!(weight.len(), c_out * c_in * 27, "weight has not the shape's size");
         let lanes = lanes(tier);
         let panels = Panels::new(lanes, c_out);
-        let depth = POINTS * x_points * c_in;
+        let depth = POINTS * 3 * c_in;
         let mut packed = AlignedVec::zeros(depth * panels.padded);
         let chunks = packed.as_mut_slice().par_chunks_mut(depth * 2 * lanes);
         chunks.enumerate().for_each(|(panel, packed)| {
@@ -92,10 +95,9 @@ impl WinogradWeights {
                 // Axis by axis, the last first, so that the result is [x][y][z][columns].
                 let z = expand(&taps, N, 9, width);
                 let y = expand(&z, N, 3, N * width);
-                let x = expand(&y, x_points, 1, N * N * width);
-                for (row, from) in x.chunks_exact(width).enumerate() {
+                for (row, from) in y.chunks_exact(width).enumerate() {
                     let (x, plane) = (row / POINTS, row % POINTS);
-                    let to = ((plane * x_points + x) * c_in + channel) * width;
+                    let to = ((plane * 3 + x) * c_in + channel) * width;
                     for (to, &from) in packed[to..to + width].iter_mut().zip(from) {
                         *to = from as f32;
                     }

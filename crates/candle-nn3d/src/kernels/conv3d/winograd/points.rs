@@ -34,6 +34,35 @@ pub(super) fn tap_matrix(n: usize) -> Vec<[f64; 3]> {
     ]
 }
 
+/// Takes three taps to `N` factors: [`tap_matrix`] in vectors.
+///
+/// # Safety
+/// The processor has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn tap_transform<V: Vector, const N: usize>(taps: [V; 3]) -> [V; N] {
+    const { assert!(N == 4 || N == 6) }
+    let [first, second, third] = taps;
+    let mut out = [third; N];
+    // SAFETY: the caller vouches for the instructions.
+    unsafe {
+        if N == 4 {
+            let half = V::splat(0.5);
+            let (even, odd) = (half.mul(first.add(third)), half.mul(second));
+            (out[0], out[1], out[2]) = (first, even.add(odd), even.sub(odd));
+            return out;
+        }
+        let (a2, b2) = (A * A, B * B);
+        out[0] = V::splat(1.0 / (a2 * b2)).mul(first);
+        let factors = [(A, 1.0 / (2.0 * a2 * (a2 - b2))), (B, 1.0 / (2.0 * b2 * (b2 - a2)))];
+        for (i, (point, factor)) in factors.into_iter().enumerate() {
+            let even = V::splat(factor).mul(V::splat(point * point).mul_add(third, first));
+            let odd = V::splat(factor * point).mul(second);
+            (out[2 * i + 1], out[2 * i + 2]) = (even.add(odd), even.sub(odd));
+        }
+    }
+    out
+}
+
 /// Takes `N` inputs to `N` factors.
 ///
 /// # Safety
