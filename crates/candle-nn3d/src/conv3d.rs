@@ -21,10 +21,16 @@ use prepared::PreparedConv3d;
 /// As a [`Module`] it takes `[n, c, x, y, z]`; [`Conv3d::forward_channels_last`] repacks nothing.
 #[derive(Clone, Debug)]
 pub struct Conv3d {
-    weight: Tensor,
-    bias: Option<Tensor>,
+    state: State,
     config: Conv3dConfig,
     algorithm: Conv3dAlgorithm,
+}
+
+/// A layer holds its weights once: as tensors, or as its kernel reads them.
+#[derive(Clone, Debug)]
+enum State {
+    Tensors { weight: Tensor, bias: Option<Tensor> },
+    Prepared(PreparedConv3d),
 }
 
 impl Conv3d {
@@ -34,10 +40,11 @@ impl Conv3d {
     /// `weight` `[c_out, c_in / groups, kx, ky, kz]`, `bias` `[c_out]`.
     #[must_use]
     pub fn new(weight: Tensor, bias: Option<Tensor>, config: Conv3dConfig) -> Self {
-        Self { weight, bias, config, algorithm: Conv3dAlgorithm::Auto }
+        let state = State::Tensors { weight, bias };
+        Self { state, config, algorithm: Conv3dAlgorithm::Auto }
     }
 
-    /// The same layer, computed by this algorithm.
+    /// The same layer, computed by this algorithm; a layer that is prepared stays as it is.
     #[must_use]
     pub fn with_algorithm(self, algorithm: Conv3dAlgorithm) -> Self {
         Self { algorithm, ..self }
@@ -48,30 +55,68 @@ impl Conv3d {
     /// # Errors
     /// As [`ops::conv3d`](crate::ops::conv3d).
     pub fn forward_channels_last(&self, x: &ChannelsLast) -> Result<ChannelsLast> {
-        conv3d_by(self.algorithm, x, &self.weight, self.bias.as_ref(), &self.config)
+        match &self.state {
+            State::Tensors { weight, bias } => {
+                conv3d_by(self.algorithm, x, weight, bias.as_ref(), &self.config)
+            }
+            State::Prepared(layer) => layer.forward_channels_last(x),
+        }
     }
 
-    /// The layer for inference on volumes of `space` voxels: its weights are brought into the
-    /// kernels' own form once. It keeps no reference to the original weights, so dropping this
-    /// layer and its variables releases them. It cannot be trained.
+    /// The layer for inference: its weights are brought into the kernels' own form once, that which
+    /// is fastest for volumes of `space` voxels; it takes other volumes too. It keeps no reference
+    /// to the original weights, so dropping this layer and its variables releases them. It cannot
+    /// be trained.
     ///
     /// # Errors
     /// [`Error::DType`] unless f32 or bf16; [`Error::Shape`] or [`Error::Argument`] when weights,
     /// settings and `space` do not fit together.
     pub fn prepared(&self, space: [usize; 3]) -> Result<PreparedConv3d> {
-        PreparedConv3d::new(self, space)
+        match &self.state {
+            State::Tensors { weight, bias } => {
+                PreparedConv3d::new(weight, bias.as_ref(), &self.config, self.algorithm, space)
+            }
+            State::Prepared(layer) => Ok(layer.clone()),
+        }
     }
 
-    /// The weight, `[c_out, c_in / groups, kx, ky, kz]`.
+    /// Makes this layer one for inference, as [`Conv3d::prepared`], and gives its tensors up.
+    ///
+    /// # Errors
+    /// As [`Conv3d::prepared`]; the layer is then as it was.
+    pub fn prepare(&mut self, space: [usize; 3]) -> Result<()> {
+        self.state = State::Prepared(self.prepared(space)?);
+        Ok(())
+    }
+
+    /// The weight, `[c_out, c_in / groups, kx, ky, kz]`, unless the layer is prepared.
     #[must_use]
-    pub fn weight(&self) -> &Tensor {
-        &self.weight
+    pub fn weight(&self) -> Option<&Tensor> {
+        match &self.state {
+            State::Tensors { weight, .. } => Some(weight),
+            State::Prepared(_) => None,
+        }
     }
 
-    /// The bias, `[c_out]`.
+    /// The bias, `[c_out]`, unless there is none or the layer is prepared.
     #[must_use]
     pub fn bias(&self) -> Option<&Tensor> {
-        self.bias.as_ref()
+        match &self.state {
+            State::Tensors { bias, .. } => bias.as_ref(),
+            State::Prepared(_) => None,
+        }
+    }
+
+    /// Bytes that weights and bias occupy in the form in which the layer holds them.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match &self.state {
+            State::Tensors { weight, bias } => {
+                let bytes = |t: &Tensor| t.elem_count() * t.dtype().size_in_bytes();
+                bytes(weight) + bias.as_ref().map_or(0, bytes)
+            }
+            State::Prepared(layer) => layer.bytes(),
+        }
     }
 
     /// Stride, dilation, padding and groups.
@@ -113,9 +158,9 @@ pub fn conv3d(
     config: Conv3dConfig,
     vb: VarBuilder<'_>,
 ) -> Result<Conv3d> {
-    let layer = conv3d_no_bias(c_in, c_out, kernel, config, vb.clone())?;
-    let bias = vb.get_with_hints(c_out, "bias", torch_default(layer.weight().dims()))?;
-    Ok(Conv3d { bias: Some(bias), ..layer })
+    let weight = new_weight(c_in, c_out, kernel, &config, &vb)?;
+    let bias = vb.get_with_hints(c_out, "bias", torch_default(weight.dims()))?;
+    Ok(Conv3d::new(weight, Some(bias), config))
 }
 
 /// A convolution layer without a bias, its parameter `weight` from `vb`; otherwise as [`conv3d()`].
@@ -125,14 +170,23 @@ pub fn conv3d(
 pub fn conv3d_no_bias(
     c_in: usize,
     c_out: usize,
-    [kx, ky, kz]: [usize; 3],
+    kernel: [usize; 3],
     config: Conv3dConfig,
     vb: VarBuilder<'_>,
 ) -> Result<Conv3d> {
+    Ok(Conv3d::new(new_weight(c_in, c_out, kernel, &config, &vb)?, None, config))
+}
+
+fn new_weight(
+    c_in: usize,
+    c_out: usize,
+    [kx, ky, kz]: [usize; 3],
+    config: &Conv3dConfig,
+    vb: &VarBuilder<'_>,
+) -> Result<Tensor> {
     check_sizes("conv3d", c_in, c_out, [kx, ky, kz], config.groups)?;
     let shape = [c_out, c_in / config.groups, kx, ky, kz];
-    let weight = vb.get_with_hints(&shape[..], "weight", torch_default(&shape))?;
-    Ok(Conv3d::new(weight, None, config))
+    vb.get_with_hints(&shape[..], "weight", torch_default(&shape))
 }
 
 /// PyTorch's default for weight and bias: Kaiming uniform with a = √5, that is ±1/√fan_in. The fan

@@ -6,11 +6,11 @@ use candle_core::{CpuStorage, CustomOp1, DType, Layout, Module, Result, Shape, T
 
 use super::differentiable::channels_last;
 use super::op::{check_bias, rank_5};
-use super::{Conv3d, arithmetic};
+use super::arithmetic;
 use crate::channels_last::ChannelsLast;
-use crate::conv_shape::ConvShape;
+use crate::conv_shape::{Conv3dConfig, ConvShape};
 use crate::error::Error;
-use crate::kernels::conv3d::PackedWeights;
+use crate::kernels::conv3d::{Conv3dAlgorithm, PackedWeights};
 use crate::kernels::tier::Tier;
 
 const OP: &str = "conv3d";
@@ -23,8 +23,8 @@ const OP: &str = "conv3d";
 pub struct PreparedConv3d(Arc<Prepared>);
 
 struct Prepared {
-    /// The sizes for one item.
-    shape: ConvShape,
+    config: Conv3dConfig,
+    weight_shape: [usize; 5],
     weights: PackedWeights,
     bias: Option<Vec<f32>>,
     dtype: DType,
@@ -32,17 +32,23 @@ struct Prepared {
 
 impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { shape, dtype, .. } = self;
+        let Self { config, weight_shape, dtype, .. } = self;
         f.debug_struct("Prepared")
-            .field("shape", shape)
+            .field("config", config)
+            .field("weight_shape", weight_shape)
             .field("dtype", dtype)
             .finish_non_exhaustive()
     }
 }
 
 impl PreparedConv3d {
-    pub(super) fn new(layer: &Conv3d, [x, y, z]: [usize; 3]) -> Result<Self> {
-        let Conv3d { weight, bias, config, algorithm } = layer;
+    pub(super) fn new(
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        config: &Conv3dConfig,
+        algorithm: Conv3dAlgorithm,
+        [x, y, z]: [usize; 3],
+    ) -> Result<Self> {
         let dtype = weight.dtype();
         if !matches!(dtype, DType::F32 | DType::BF16) {
             let (found, expected) = (dtype.as_str().to_owned(), "f32 or bf16".to_owned());
@@ -55,30 +61,22 @@ impl PreparedConv3d {
             check_bias(OP, bias, weight, shape.c_out)?;
         }
         let values = |t: &Tensor| t.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
-        let bias = bias.as_ref().map(values).transpose()?;
-        let weights = PackedWeights::new(Tier::current(), *algorithm, &shape, &values(weight)?);
-        Ok(Self(Arc::new(Prepared { shape, weights, bias, dtype })))
+        let bias = bias.map(values).transpose()?;
+        let weights = PackedWeights::new(Tier::current(), algorithm, &shape, &values(weight)?);
+        Ok(Self(Arc::new(Prepared { config: *config, weight_shape, weights, bias, dtype })))
     }
 
     /// The layer on activations in the kernels' own layout.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless `x` has the channels and voxels that the layer is prepared for, and
-    /// [`Error::DType`] unless it has the dtype that the weight had.
+    /// [`Error::Shape`] unless `x` has the channels that the layer is for and no fewer voxels than
+    /// its kernel, and [`Error::DType`] unless it has the dtype that the weight had.
     pub fn forward_channels_last(&self, x: &ChannelsLast) -> Result<ChannelsLast> {
-        let Prepared { shape, dtype, .. } = &*self.0;
-        if x.tensor().dtype() != *dtype {
+        let dtype = self.0.dtype;
+        if x.tensor().dtype() != dtype {
             let found = x.tensor().dtype().as_str().to_owned();
             let expected = format!("{}, as the weight was", dtype.as_str());
             return Err(Error::DType { op: OP, argument: "x", found, expected }.into());
-        }
-        if x.space() != shape.input || x.channels() != shape.c_in {
-            let found = x.tensor().dims().to_vec();
-            let expected = format!(
-                "[n, x, y, z, c] with {:?} voxels and {} channels, for which the layer is prepared",
-                shape.input, shape.c_in
-            );
-            return Err(Error::Shape { op: OP, argument: "x", found, expected }.into());
         }
         ChannelsLast::new(x.tensor().apply_op1(Inference(self.0.clone()))?)
     }
@@ -105,9 +103,9 @@ impl CustomOp1 for Inference {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Prepared { shape, weights, bias, .. } = &*self.0;
-        let (batch, ..) = layout.shape().dims5()?;
-        let shape = ConvShape { batch, ..*shape };
+        let Prepared { config, weight_shape, weights, bias, .. } = &*self.0;
+        let (n, sx, sy, sz, c) = layout.shape().dims5()?;
+        let shape = ConvShape::new([n, sx, sy, sz, c], *weight_shape, config)?;
         let y = arithmetic::forward_prepared(&shape, (x, layout), weights, bias.as_deref())?;
         Ok((y, channels_last(shape.batch, shape.output, shape.c_out)))
     }

@@ -242,10 +242,31 @@ fn a_prepared_layer_gives_the_same_bits_and_refuses_to_train() {
     let prepared = Conv3d::new(narrow, None, odd()).prepared([5, 6, 8]).unwrap();
     let message = prepared.forward(&x.permute((0, 4, 1, 2, 3)).unwrap()).unwrap_err().to_string();
     assert!(message.contains("f64"), "{message}");
-    let x = ChannelsLast::new(x.to_dtype(DType::F32).unwrap()).unwrap();
+    let x = x.to_dtype(DType::F32).unwrap().narrow(4, 0, 3).unwrap();
+    let x = ChannelsLast::new(x).unwrap();
     let message = prepared.forward_channels_last(&x).unwrap_err().to_string();
-    assert!(message.contains("[2, 5, 6, 7, 4]") && message.contains("[5, 6, 8]"), "{message}");
+    assert!(message.contains("[2, 5, 6, 7, 3]") && message.contains("[6, 2, 2, 3, 3]"), "{message}");
     assert!(Conv3d::new(weight, None, odd()).prepared([5, 6, 7]).is_err());
+}
+
+#[test]
+fn a_layer_prepared_for_one_volume_is_right_for_every_other() {
+    let (c_in, c_out) = (24, 32);
+    let [_, weight, bias] = inputs([1, 1, 1, 1, c_in], [c_out, c_in, 3, 3, 3], c_out);
+    let [weight, bias] = [weight, bias].map(|t| t.to_dtype(DType::F32).unwrap());
+    let mut layer = Conv3d::new(weight, Some(bias), Conv3dConfig::same(3));
+    let original = layer.clone();
+    layer.prepare([17, 18, 19]).unwrap();
+    assert!(layer.weight().is_none() && layer.bytes() > original.bytes());
+    for space in [[17, 18, 19], [1, 1, 1], [1, 9, 2], [5, 4, 23]] {
+        let [x, ..] = inputs([2, space[0], space[1], space[2], c_in], [1, 1, 1, 1, 1], 1);
+        let x = ChannelsLast::new(x.to_dtype(DType::F32).unwrap()).unwrap();
+        let got = values(layer.forward_channels_last(&x).unwrap().tensor());
+        let want = values(original.forward_channels_last(&x).unwrap().tensor());
+        let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
+        let difference = norm(&mut got.iter().zip(&want).map(|(a, b)| a - b));
+        assert!(difference <= 1e-5 * norm(&mut want.iter().copied()), "{space:?}: {difference}");
+    }
 }
 
 #[test]
@@ -254,13 +275,14 @@ fn new_layers_are_drawn_within_the_bound_of_pytorch() {
     let vb = VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu);
     let config = Conv3dConfig { groups: 2, ..Conv3dConfig::same(3) };
     let layer = conv3d(8, 32, [3; 3], config, vb.pp("a")).unwrap();
-    assert_eq!(layer.weight().dims(), [32, 4, 3, 3, 3]);
+    let weight = layer.weight().unwrap();
+    assert_eq!(weight.dims(), [32, 4, 3, 3, 3]);
     let config = ConvTranspose3dConfig { groups: 2, ..ConvTranspose3dConfig::default() };
     let turned = transposed::conv_transpose3d(32, 8, [3; 3], config, vb.pp("b")).unwrap();
     assert_eq!(turned.weight().dims(), [32, 4, 3, 3, 3]);
     // Both see 4 · 27 inputs by PyTorch's count.
     let bound = 1.0 / 108.0_f64.sqrt();
-    for weight in [layer.weight(), turned.weight()] {
+    for weight in [weight, turned.weight()] {
         let largest = values(weight).into_iter().fold(0.0, |a: f64, b| a.max(b.abs()));
         assert!(largest <= bound * 1.000_001 && largest > 0.99 * bound);
     }
