@@ -31,7 +31,7 @@ fn goldens() -> Vec<Golden> {
 /// The network's output on the golden's inputs, with `x` in the place of its input.
 fn run(golden: &Golden, unet: &DiffusionUnet, x: &Tensor) -> mrisynth_unet::Result<Tensor> {
     let mut residuals: Vec<_> = golden
-        .under("down_block_additional_residuals.")
+        .under("down_residuals.")
         .map(|(i, tensor)| (i.parse::<usize>().unwrap(), tensor.clone()))
         .collect();
     residuals.sort_by_key(|(i, _)| *i);
@@ -40,7 +40,7 @@ fn run(golden: &Golden, unet: &DiffusionUnet, x: &Tensor) -> mrisynth_unet::Resu
         context: golden.tensors.get("context"),
         class_labels: golden.tensors.get("class_labels"),
         down_block_additional_residuals: &residuals,
-        mid_block_additional_residual: golden.tensors.get("mid_block_additional_residual"),
+        mid_block_additional_residual: golden.tensors.get("mid_residual"),
         ..UnetInput::new(x, golden.tensor("timesteps"))
     })
 }

@@ -37,7 +37,7 @@ impl AttentionBlock {
         let (context, keys) = (conditions.context, conditions.keys);
         let Some(recompute) = conditions.recompute else {
             let context = context.map(entered).transpose()?;
-            return self.forward(&entered_activations(&x)?, context.as_ref(), keys);
+            return self.forward(&entered_activations(x)?, context.as_ref(), keys);
         };
         let (block, keys) = (self.clone(), keys.map(<[Key]>::to_vec));
         let inputs: Vec<&Tensor> = [Some(x.tensor()), context].into_iter().flatten().collect();

@@ -26,7 +26,7 @@ pub(super) fn entered(x: &Tensor) -> Result<Tensor> {
     x.reshape(x.shape())
 }
 
-/// As [`entered`], for activations.
-pub(super) fn entered_activations(x: &ChannelsLast) -> Result<ChannelsLast> {
-    ChannelsLast::new(entered(x.tensor())?)
+/// As [`entered`], for activations; it lets go of the one it is given.
+pub(super) fn entered_activations(x: ChannelsLast) -> Result<ChannelsLast> {
+    ChannelsLast::new(entered(&x.into_tensor())?)
 }

@@ -87,9 +87,9 @@ impl ResidualBlock {
         conditions: Conditions<'_>,
     ) -> Result<ChannelsLast> {
         let Some(recompute) = conditions.recompute else {
-            let skip = skip.map(|skip| entered_activations(&skip)).transpose()?;
-            let x = entered_activations(&x)?;
-            return self.forward(x, skip, &entered(conditions.embedding)?);
+            let skip = skip.map(entered_activations).transpose()?;
+            let embedding = entered(conditions.embedding)?;
+            return self.forward(entered_activations(x)?, skip, &embedding);
         };
         let block = self.clone();
         let inputs: Vec<&Tensor> = [Some(conditions.embedding), Some(x.tensor())]
@@ -105,27 +105,26 @@ impl ResidualBlock {
         ChannelsLast::new(output)
     }
 
-    /// Takes its inputs by value, so that they are freed as soon as they are used.
+    /// Takes its inputs by value and keeps one name for what replaces another, so that activations
+    /// are freed as soon as they are used.
     fn forward(
         &self,
-        x: ChannelsLast,
+        mut x: ChannelsLast,
         skip: Option<ChannelsLast>,
         embedding: &Tensor,
     ) -> Result<ChannelsLast> {
-        let x = match skip {
-            Some(skip) => ops::concat_channels(&[&x, &skip])?,
-            None => x,
-        };
-        let h = self.resolution.apply(self.norm1.forward_silu(&x)?)?;
-        let shortcut = self.resolution.apply(x)?;
-        let shortcut = match &self.skip_connection {
-            Some(conv) => conv.forward_channels_last(&shortcut)?,
-            None => shortcut,
-        };
-        let h = self.conv1.forward_channels_last(&h)?;
-        let h = ops::add_channel_bias(&h, &self.time_emb_proj.forward(embedding)?)?;
-        let h = self.norm2.forward_silu(&h)?;
-        let h = self.conv2.forward_channels_last(&h)?;
+        if let Some(skip) = skip {
+            x = ops::concat_channels(&[&x, &skip])?;
+        }
+        let mut h = self.resolution.apply(self.norm1.forward_silu(&x)?)?;
+        let mut shortcut = self.resolution.apply(x)?;
+        if let Some(conv) = &self.skip_connection {
+            shortcut = conv.forward_channels_last(&shortcut)?;
+        }
+        h = self.conv1.forward_channels_last(&h)?;
+        h = ops::add_channel_bias(&h, &self.time_emb_proj.forward(embedding)?)?;
+        h = self.norm2.forward_silu(&h)?;
+        h = self.conv2.forward_channels_last(&h)?;
         ops::add(&shortcut, &h)
     }
 }

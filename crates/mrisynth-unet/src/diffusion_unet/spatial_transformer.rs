@@ -59,12 +59,13 @@ impl SpatialTransformer {
         context: Option<&Tensor>,
         keys: Option<&[Key]>,
     ) -> Result<ChannelsLast> {
-        let h = self.norm.forward_channels_last(x)?;
-        let mut h = tokens(self.proj_in.forward_channels_last(&h)?)?;
+        let mut h = self.norm.forward_channels_last(x)?;
+        h = self.proj_in.forward_channels_last(&h)?;
+        let mut rows = tokens(h)?;
         for block in &self.transformer_blocks {
-            h = block.forward(&h, context, keys)?;
+            rows = block.forward(&rows, context, keys)?;
         }
-        let h = self.proj_out.forward_channels_last(&volume(h, x.space())?)?;
+        h = self.proj_out.forward_channels_last(&volume(rows, x.space())?)?;
         ops::add(&h, x)
     }
 }

@@ -75,12 +75,12 @@ impl TransformerBlock {
         keys: Option<&[Key]>,
     ) -> Result<Tensor> {
         let [norm1, norm2, norm3] = &self.norms;
-        let h = norm1.forward(x)?;
-        let x = add(&self.attn1.forward(&h, &h, keys)?, x)?;
-        let h = norm2.forward(&x)?;
-        let x = add(&self.attn2.forward(&h, context.unwrap_or(&h), keys)?, &x)?;
-        let h = ops::geglu(&self.linear1.forward(&norm3.forward(&x)?)?)?;
-        let h = self.linear2.forward(&self.drop1.forward(&h, keys)?)?;
+        let mut h = norm1.forward(x)?;
+        let mut x = add(&self.attn1.forward(&h, &h, keys)?, x)?;
+        h = norm2.forward(&x)?;
+        x = add(&self.attn2.forward(&h, context.unwrap_or(&h), keys)?, &x)?;
+        h = ops::geglu(&self.linear1.forward(&norm3.forward(&x)?)?)?;
+        h = self.linear2.forward(&self.drop1.forward(&h, keys)?)?;
         add(&self.drop2.forward(&h, keys)?, &x)
     }
 }
