@@ -193,7 +193,8 @@ fn dropping_nothing_from_an_explicit_matrix_of_weights_is_the_same_attention() {
 
 #[test]
 fn a_value_that_no_network_can_be_made_from_is_refused_under_its_name() {
-    let refused: [(&str, fn(&mut DiffusionUnetConfig)); 16] = [
+    type Change = fn(&mut DiffusionUnetConfig);
+    let refused: [(&str, Change); 16] = [
         ("spatial_dims", |c| c.spatial_dims = 2),
         ("in_channels", |c| c.in_channels = 0),
         ("out_channels", |c| c.out_channels = usize::MAX),
