@@ -13,3 +13,4 @@ mod labels;
 mod nn3d;
 mod reading;
 mod resampling;
+mod unet;

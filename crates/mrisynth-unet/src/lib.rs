@@ -3,13 +3,19 @@
 mod config;
 mod diffusion_unet;
 mod guided_unet;
+mod monai_bundle;
+mod network_config;
+mod parameter_shapes;
+pub mod presets;
 mod timestep_embedding;
 mod unet;
 
 mod error;
 
 pub use config::UnetConfig;
-pub use diffusion_unet::{DiffusionUnet, DiffusionUnetConfig};
+pub use diffusion_unet::{DiffusionUnet, DiffusionUnetConfig, PerLevel};
 pub use error::{Error, Result};
 pub use guided_unet::{GuidedUnet, GuidedUnetConfig};
+pub use network_config::NetworkConfig;
+pub use parameter_shapes::parameter_shapes;
 pub use unet::{Unet, UnetInput};

@@ -1,0 +1,4 @@
+//! The networks of mrisynth-unet beside their references: one case per file.
+
+mod diffusion;
+mod golden;
