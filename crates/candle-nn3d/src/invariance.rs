@@ -9,7 +9,7 @@ use crate::reference::Volume;
 
 type Operation = fn(&ChannelsLast, &[Key]) -> Result<ChannelsLast>;
 
-const OPERATIONS: [(&str, Operation); 14] = [
+const OPERATIONS: [(&str, Operation); 15] = [
     ("nearest", |x, _| ops::upsample_nearest(x, [2; 3])),
     ("nearest to", |x, _| ops::upsample_nearest_to(x, [20, 7, 13])),
     ("trilinear", |x, _| ops::upsample_trilinear(x, [2.0; 3])),
@@ -22,6 +22,10 @@ const OPERATIONS: [(&str, Operation); 14] = [
     ("concat", |x, _| ops::concat_channels(&[x, x])),
     ("add", |x, _| ops::add(x, x)),
     ("scale", |x, _| ops::scale(x, 0.3)),
+    ("channel bias", |x, _| {
+        let means = ops::global_avg_pool3d(x)?.into_tensor();
+        ops::add_channel_bias(x, &means.reshape((x.batch(), x.channels()))?)
+    }),
     ("dropout", |x, keys| ops::dropout(x, 0.4, keys)),
     ("channel dropout", |x, keys| ops::dropout_channels(x, 0.4, keys)),
 ];

@@ -17,6 +17,7 @@ mod arithmetic;
 mod attention;
 mod attention_layer;
 mod batch_norm;
+mod channel_bias;
 mod concat;
 mod conv3d;
 mod conv_shape;
@@ -59,6 +60,7 @@ pub mod ops {
     pub use crate::arithmetic::{add, scale};
     pub use crate::attention::attention;
     pub use crate::batch_norm::ops::{BatchStatistics, batch_norm_eval, batch_norm_train};
+    pub use crate::channel_bias::add_channel_bias;
     pub use crate::concat::concat_channels;
     pub use crate::conv3d::op::{conv_transpose3d, conv3d, conv3d_by};
     pub use crate::dropout::{dropout, dropout_channels};

@@ -36,6 +36,7 @@ pub(crate) mod tile;
 
 pub(crate) mod arithmetic;
 pub(crate) mod axis_map;
+pub(crate) mod channel_bias;
 pub(crate) mod channel_slice;
 pub(crate) mod dropout;
 pub(crate) mod global_mean;
