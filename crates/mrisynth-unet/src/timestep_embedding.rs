@@ -14,7 +14,11 @@ use candle_core::{DType, Result, Tensor};
 ///
 /// # Errors
 /// candle's, unless `timesteps` is a vector.
-pub(crate) fn timestep_embedding(timesteps: &Tensor, dim: usize, max_period: f64) -> Result<Tensor> {
+pub(crate) fn timestep_embedding(
+    timesteps: &Tensor,
+    dim: usize,
+    max_period: f64,
+) -> Result<Tensor> {
     let times = timesteps.to_dtype(DType::F64)?.to_vec1::<f64>()?;
     let half = dim / 2;
     let frequency = |i: usize| (-max_period.ln() * i as f64 / half as f64).exp();

@@ -58,7 +58,9 @@ impl Unet {
     /// errors of `vb`.
     pub fn new(config: &UnetConfig, vb: VarBuilder<'_>) -> Result<Self> {
         match config {
-            UnetConfig::DiffusionUnet(config) => Ok(Self::Diffusion(DiffusionUnet::new(config, vb)?)),
+            UnetConfig::DiffusionUnet(config) => {
+                Ok(Self::Diffusion(DiffusionUnet::new(config, vb)?))
+            }
             UnetConfig::GuidedUnet(config) => Ok(Self::Guided(GuidedUnet::new(config, vb)?)),
         }
     }

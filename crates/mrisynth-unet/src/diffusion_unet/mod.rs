@@ -15,7 +15,17 @@ pub struct DiffusionUnetConfig {}
 #[derive(Clone, Debug)]
 pub struct DiffusionUnet {}
 
+impl DiffusionUnetConfig {
+    pub(crate) fn total_stride(&self) -> usize {
+        1
+    }
+}
+
 impl DiffusionUnet {
+    pub(crate) fn config(&self) -> &DiffusionUnetConfig {
+        &DiffusionUnetConfig {}
+    }
+
     pub(crate) fn new(_: &DiffusionUnetConfig, _: VarBuilder<'_>) -> Result<Self> {
         Ok(Self {})
     }
