@@ -12,7 +12,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use candle_core::{DType, Tensor};
 use candle_nn3d::NamedTensors;
 use clap::{Parser, ValueEnum};
@@ -152,6 +152,18 @@ impl Inputs {
             None => unet.forward(&input),
         }
     }
+}
+
+/// The error with the file, and with the name that the tensor has there.
+fn in_file(path: &Path, error: Error) -> anyhow::Error {
+    let Error::Input { argument, found, expected } = error else { return error.into() };
+    let tensor = match argument {
+        "x" => "input",
+        "down_block_additional_residuals" => "down_residuals",
+        "mid_block_additional_residual" => "mid_residual",
+        same => same,
+    };
+    anyhow!("{}: {tensor:?} has the shape {found:?}, expected {expected}", path.display())
 }
 
 /// The most memory that this process has held, where the system says.

@@ -31,7 +31,7 @@ const TOP_LEVEL: [&str; 12] = [
 ];
 /// Modules that implement a paper or follow a reference implementation, and must name it under a
 /// `# Source` heading in their documentation.
-const MUST_NAME_SOURCE: [&str; 25] = [
+const MUST_NAME_SOURCE: [&str; 28] = [
     "crates/candle-nn3d/src/attention.rs",
     "crates/candle-nn3d/src/ema.rs",
     "crates/candle-nn3d/src/group_norm.rs",
@@ -45,6 +45,9 @@ const MUST_NAME_SOURCE: [&str; 25] = [
     "crates/durable-file/src/lib.rs",
     "crates/keyed-random/src/normal.rs",
     "crates/keyed-random/src/philox.rs",
+    "crates/mrisynth-unet/src/guided_unet/mod.rs",
+    "crates/mrisynth-unet/src/guided_unet/presets.rs",
+    "crates/mrisynth-unet/src/weights/generative_models.rs",
     "crates/mrisynth-volume/src/file/gzip_blocks.rs",
     "crates/mrisynth-volume/src/file/mgh.rs",
     "crates/mrisynth-volume/src/file/mgh_encode.rs",

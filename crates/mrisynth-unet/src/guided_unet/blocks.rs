@@ -34,18 +34,21 @@ pub(super) struct MiddleBlock {
 impl InputBlock {
     pub(super) fn forward(
         &self,
-        x: &ChannelsLast,
+        x: ChannelsLast,
         time: &Tensor,
         scope: Option<&Recompute>,
     ) -> Result<ChannelsLast> {
         match self {
             // It keeps only its input, and that is an output of another block.
-            Self::Conv(conv) => conv.forward_channels_last(x),
+            Self::Conv(conv) => conv.forward_channels_last(&x),
             Self::Residual(residual, attention) => {
                 let (residual, attention) = (residual.clone(), attention.clone());
-                run(scope, &[x.tensor(), time], move |inputs| {
-                    let y = residual.forward(&ChannelsLast::new(inputs[0].clone())?, &inputs[1])?;
-                    attention.as_ref().map_or(Ok(y.clone()), |attention| attention.forward(&y))
+                run(scope, [x.into_tensor(), time.clone()], move |[x, time]| {
+                    let y = residual.forward(ChannelsLast::new(x)?, &time)?;
+                    match &attention {
+                        Some(attention) => attention.forward(&y),
+                        None => Ok(y),
+                    }
                 })
             }
         }
@@ -55,15 +58,14 @@ impl InputBlock {
 impl MiddleBlock {
     pub(super) fn forward(
         &self,
-        x: &ChannelsLast,
+        x: ChannelsLast,
         time: &Tensor,
         scope: Option<&Recompute>,
     ) -> Result<ChannelsLast> {
         let block = self.clone();
-        run(scope, &[x.tensor(), time], move |inputs| {
-            let (x, time) = (ChannelsLast::new(inputs[0].clone())?, &inputs[1]);
-            let y = block.attention.forward(&block.first.forward(&x, time)?)?;
-            block.second.forward(&y, time)
+        run(scope, [x.into_tensor(), time.clone()], move |[x, time]| {
+            let y = block.first.forward(ChannelsLast::new(x)?, &time)?;
+            block.second.forward(block.attention.forward(&y)?, &time)
         })
     }
 }
@@ -71,23 +73,26 @@ impl MiddleBlock {
 impl OutputBlock {
     pub(super) fn forward(
         &self,
-        x: &ChannelsLast,
-        skip: &ChannelsLast,
+        x: ChannelsLast,
+        skip: ChannelsLast,
         time: &Tensor,
         scope: Option<&Recompute>,
     ) -> Result<ChannelsLast> {
         let block = self.clone();
-        run(scope, &[x.tensor(), skip.tensor(), time], move |inputs| {
-            let x = ChannelsLast::new(inputs[0].clone())?;
-            let skip = ChannelsLast::new(inputs[1].clone())?;
-            let mut y = ops::concat_channels(&[&x, &skip])?;
-            y = block.residual.forward(&y, &inputs[2])?;
+        let inputs = [x.into_tensor(), skip.into_tensor(), time.clone()];
+        run(scope, inputs, move |[x, skip, time]| {
+            let joined = {
+                let (x, skip) = (ChannelsLast::new(x)?, ChannelsLast::new(skip)?);
+                ops::concat_channels(&[&x, &skip])?
+            };
+            let mut y = block.residual.forward(joined, &time)?;
             if let Some(attention) = &block.attention {
                 y = attention.forward(&y)?;
             }
             if let Some(conv) = &block.up {
                 let doubled = y.space().map(|size| size.saturating_mul(2));
-                y = conv.forward_channels_last(&ops::upsample_trilinear_to(&y, doubled)?)?;
+                y = ops::upsample_trilinear_to(&y, doubled)?;
+                y = conv.forward_channels_last(&y)?;
             }
             Ok(y)
         })
@@ -95,19 +100,24 @@ impl OutputBlock {
 }
 
 /// Runs a block as it is, or as a segment that keeps nothing but its inputs and its output.
-pub(super) fn run(
+///
+/// The block owns its inputs, so that in inference each is freed after its last use.
+pub(super) fn run<const N: usize>(
     scope: Option<&Recompute>,
-    inputs: &[&Tensor],
-    block: impl Fn(&[Tensor]) -> Result<ChannelsLast> + Send + Sync + 'static,
+    mut inputs: [Tensor; N],
+    block: impl Fn([Tensor; N]) -> Result<ChannelsLast> + Send + Sync + 'static,
 ) -> Result<ChannelsLast> {
-    match scope {
-        Some(scope) => ChannelsLast::new(
-            scope.checkpoint_many(inputs, move |inputs| Ok(block(inputs)?.into_tensor()))?,
-        ),
+    let Some(scope) = scope else {
         // Views, so that here too what a block sends back to an input is summed before it joins the
         // gradients of others: recomputation then changes no bit.
-        None => block(
-            &inputs.iter().map(|input| input.reshape(input.shape())).collect::<Result<Vec<_>>>()?,
-        ),
-    }
+        for input in &mut inputs {
+            *input = input.reshape(input.shape())?;
+        }
+        return block(inputs);
+    };
+    let segment = move |given: &[Tensor]| match <[Tensor; N]>::try_from(given.to_vec()) {
+        Ok(inputs) => Ok(block(inputs)?.into_tensor()),
+        Err(given) => candle_core::bail!("a block of {N} inputs is given {}", given.len()),
+    };
+    ChannelsLast::new(scope.checkpoint_many(&inputs.each_ref(), segment)?)
 }

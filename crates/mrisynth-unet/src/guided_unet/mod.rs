@@ -124,19 +124,19 @@ impl GuidedUnet {
         let mut h = ChannelsLast::from_ncxyz(&input.x.to_dtype(self.dtype)?)?;
         let mut skips = Vec::with_capacity(self.input_blocks.len());
         for block in &self.input_blocks {
-            h = block.forward(&h, &time, scope)?;
+            h = block.forward(h, &time, scope)?;
             skips.push(h.clone());
         }
-        h = self.middle_block.forward(&h, &time, scope)?;
+        h = self.middle_block.forward(h, &time, scope)?;
         for block in &self.output_blocks {
             // There are as many of them, by construction.
             let skip = skips.pop().unwrap_or_else(|| h.clone());
-            h = block.forward(&h, &skip, &time, scope)?;
+            h = block.forward(h, skip, &time, scope)?;
         }
         let (norm, conv) = (self.out_norm.clone(), self.out_conv.clone());
-        let out = blocks::run(scope, &[h.tensor()], move |inputs| {
-            let h = ChannelsLast::new(inputs[0].clone())?;
-            conv.forward_channels_last(&norm.forward_silu(&h)?)
+        let out = blocks::run(scope, [h.into_tensor()], move |[h]| {
+            let h = norm.forward_silu(&ChannelsLast::new(h)?)?;
+            conv.forward_channels_last(&h)
         })?;
         Ok(out.to_ncxyz()?)
     }

@@ -38,13 +38,16 @@ impl ResidualBlock {
     }
 
     /// `time` is the SiLU of the embedding, `[n, time_channels]`.
-    pub(super) fn forward(&self, x: &ChannelsLast, time: &Tensor) -> Result<ChannelsLast> {
-        let h = self.in_conv.forward_channels_last(&self.in_norm.forward_silu(x)?)?;
+    pub(super) fn forward(&self, x: ChannelsLast, time: &Tensor) -> Result<ChannelsLast> {
+        let h = self.in_conv.forward_channels_last(&self.in_norm.forward_silu(&x)?)?;
+        // The narrower of the two is what waits.
+        let x = match &self.skip {
+            Some(skip) => skip.forward_channels_last(&x)?,
+            None => x,
+        };
         let h = ops::add_channel_bias(&h, &self.time.forward(time)?)?;
-        let h = self.out_conv.forward_channels_last(&self.out_norm.forward_silu(&h)?)?;
-        match &self.skip {
-            Some(skip) => ops::add(&skip.forward_channels_last(x)?, &h),
-            None => ops::add(x, &h),
-        }
+        let h = self.out_norm.forward_silu(&h)?;
+        let h = self.out_conv.forward_channels_last(&h)?;
+        ops::add(&x, &h)
     }
 }

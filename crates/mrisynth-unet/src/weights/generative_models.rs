@@ -72,29 +72,11 @@ fn monai_name(name: &str) -> String {
 mod tests {
     use candle_core::DType;
 
+    use super::super::tests::{key_list, tensors};
     use super::*;
-
-    /// Tensors of these shapes that share one element.
-    fn tensors(list: &Shapes) -> Tensors {
-        let zero = Tensor::zeros((), DType::F32, &Device::Cpu).unwrap();
-        list.iter()
-            .map(|(name, shape)| (name.clone(), zero.broadcast_as(shape.as_slice()).unwrap()))
-            .collect()
-    }
 
     fn shapes(tensors: &Tensors) -> Shapes {
         tensors.iter().map(|(name, tensor)| (name.clone(), tensor.dims().to_vec())).collect()
-    }
-
-    fn key_list(name: &str) -> Shapes {
-        let folder = "../../tests/fixtures/unet_keys";
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(name);
-        let text = std::fs::read_to_string(path).unwrap();
-        let shape = |text: &str| serde_json::from_str(text).unwrap();
-        text.lines()
-            .map(|line| line.split_once('\t').unwrap())
-            .map(|(name, dims)| (name.to_owned(), shape(dims)))
-            .collect()
     }
 
     #[test]

@@ -12,6 +12,22 @@ fn config() -> UnetConfig {
     })
 }
 
+/// The names and shapes of a published network.
+pub(super) fn key_list(name: &str) -> Shapes {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/unet_keys");
+    let text = std::fs::read_to_string(folder.join(name)).unwrap();
+    let lines = text.lines().map(|line| line.split_once('\t').unwrap());
+    lines.map(|(name, dims)| (name.to_owned(), serde_json::from_str(dims).unwrap())).collect()
+}
+
+/// Tensors of these shapes that share one element.
+pub(super) fn tensors(list: &Shapes) -> BTreeMap<String, Tensor> {
+    let zero = Tensor::zeros((), DType::F32, &Device::Cpu).unwrap();
+    list.iter()
+        .map(|(name, shape)| (name.clone(), zero.broadcast_as(shape.as_slice()).unwrap()))
+        .collect()
+}
+
 /// Random parameters of the network.
 fn parameters(seed: u64) -> BTreeMap<String, Tensor> {
     let store = ParameterStore::new(Key::new(seed));
@@ -173,5 +189,25 @@ fn every_dtype_of_a_file_fits_every_dtype_of_a_network() {
             let tolerance = if (stored, dtype) == (DType::F32, DType::F32) { 0.0 } else { 0.02 };
             assert!(norm(&far) <= tolerance * norm(&want), "{stored:?} {dtype:?}");
         }
+    }
+}
+
+#[test]
+fn the_published_checkpoints_of_med_ddpm_leave_no_name_over() {
+    let presets = [
+        ("med_ddpm_wholehead_128.txt", GuidedUnetConfig::whole_head_128()),
+        ("med_ddpm_brats_192.txt", GuidedUnetConfig::brats_192x192x144()),
+    ];
+    for (list, preset) in presets {
+        let config = UnetConfig::GuidedUnet(preset);
+        let shapes: Shapes = parameter_shapes(&config).unwrap().into_iter().collect();
+        let state = tensors(&key_list(list));
+        let mut file = named("model.", &state);
+        file.extend(named("ema.", &state));
+        let file = NamedTensors { tensors: file, metadata: BTreeMap::new() };
+        let checkpoint = Checkpoint::new(file, CheckpointPart::Ema);
+        differences::check(Path::new(list), &checkpoint.tensors, &shapes).unwrap();
+        assert_eq!(checkpoint.schedule_buffers.len(), 13);
+        assert_eq!(checkpoint.tensors.len() + 13, state.len());
     }
 }
