@@ -50,12 +50,8 @@ fn the_networks_of_med_ddpm_give_its_outputs() {
 
 #[test]
 fn a_checkpoint_gives_its_average_its_tables_and_its_step() {
-    let (Some(path), Some(golden)) =
-        (found("med_ddpm_checkpoint.pt"), found("med_ddpm_unet_whole_head_small.safetensors"))
-    else {
-        return;
-    };
-    let config = config(&NamedTensors::load_safetensors(golden).unwrap().metadata["config"]);
+    let Some(path) = found("med_ddpm_checkpoint.pt") else { return };
+    let config = config(r#"{"num_channels": 32, "channel_mult": "1,1", "image_size": 64}"#);
     let read = |part| read_weights(&config, &path, part).unwrap();
     let (ema, model) = (read(CheckpointPart::Ema), read(CheckpointPart::Model));
     assert_eq!((ema.step, ema.schedule_buffers.len()), (Some(1234), 13));
@@ -67,5 +63,6 @@ fn a_checkpoint_gives_its_average_its_tables_and_its_step() {
         // A tensor of zeros has no norm.
         assert!(far.is_nan() || far < 1e-6, "{name} {far:e}");
     }
-    assert!(Unet::load(&config, &path, DType::F32).is_ok());
+    let loaded = Unet::load(&config, &path, DType::F32).unwrap();
+    assert!(loaded.notes[0].contains("`ema` was taken"));
 }
