@@ -12,7 +12,7 @@ pub(super) enum InputBlock {
     /// The first convolution, or one that halves the size.
     Conv(Conv3d),
     /// A residual block, and attention at some levels.
-    Residual(ResidualBlock, Option<AttentionBlock>),
+    Residual(Box<ResidualBlock>, Option<AttentionBlock>),
 }
 
 /// An entry of `output_blocks`; the last of a level doubles the size.

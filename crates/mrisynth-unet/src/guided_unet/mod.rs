@@ -209,7 +209,7 @@ impl Builder<'_> {
                     ResidualBlock::new(channels, level.channels, self.time, &at(index, "0"))?;
                 channels = level.channels;
                 let attention = attention(level, &at(index, "1"))?;
-                blocks.push(InputBlock::Residual(residual, attention));
+                blocks.push(InputBlock::Residual(Box::new(residual), attention));
                 self.skips.push(channels);
             }
             if depth + 1 < levels.len() {
