@@ -67,9 +67,11 @@ fn main() -> Result<()> {
     let loaded = Unet::load(&config, &arguments.weights, dtype)?;
     loaded.notes.iter().for_each(|note| eprintln!("{}: {note}", arguments.weights.display()));
 
-    let pass = || inputs.run(&loaded.unet, arguments.pad);
-    let output =
-        pass().with_context(|| format!("the tensors of {}", arguments.inputs.display()))?;
+    let pass = || {
+        let output = inputs.run(&loaded.unet, arguments.pad);
+        output.map_err(|error| in_file(&arguments.inputs, error))
+    };
+    let output = pass()?;
     let mut seconds = Vec::new();
     for _ in 0..arguments.repeat {
         let start = Instant::now();

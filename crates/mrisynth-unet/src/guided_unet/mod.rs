@@ -14,6 +14,8 @@ mod layers;
 mod presets;
 mod residual_block;
 
+use std::sync::Arc;
+
 use candle_core::{DType, Module, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn3d::{ChannelsLast, Conv3d, GroupNorm, Linear, Recompute, group_norm, ops};
@@ -51,6 +53,12 @@ const MAX_PERIOD: f64 = 1000.0;
 /// ```
 #[derive(Clone, Debug)]
 pub struct GuidedUnet {
+    layers: Arc<Layers>,
+    scope: Option<Recompute>,
+}
+
+#[derive(Debug)]
+struct Layers {
     config: GuidedUnetConfig,
     dtype: DType,
     time_embed: [Linear; 2],
@@ -59,7 +67,6 @@ pub struct GuidedUnet {
     output_blocks: Vec<OutputBlock>,
     out_norm: GroupNorm,
     out_conv: Conv3d,
-    scope: Option<Recompute>,
 }
 
 impl GuidedUnet {
@@ -81,7 +88,7 @@ impl GuidedUnet {
         let middle_block = builder.middle_block(deepest)?;
         let output_blocks = builder.output_blocks(config, &levels, deepest)?;
         let finest = levels.first().map_or(0, |level| level.channels);
-        Ok(Self {
+        let layers = Layers {
             config: config.clone(),
             dtype: vb.dtype(),
             time_embed,
@@ -90,8 +97,8 @@ impl GuidedUnet {
             output_blocks,
             out_norm: group_norm(config::GROUPS, finest, layers::EPS, vb.pp("out.0"))?,
             out_conv: layers::conv3_of_zeros(finest, config.out_channels, vb.pp("out.2"))?,
-            scope: None,
-        })
+        };
+        Ok(Self { layers: Arc::new(layers), scope: None })
     }
 
     /// The same network with every block a segment of `recompute`: run again in the backward pass
@@ -105,7 +112,7 @@ impl GuidedUnet {
     /// What the network was made from.
     #[must_use]
     pub fn config(&self) -> &GuidedUnetConfig {
-        &self.config
+        &self.layers.config
     }
 
     /// The network's prediction, in the dtype of its weights.
@@ -118,8 +125,17 @@ impl GuidedUnet {
     /// # Errors
     /// [`Error::Input`] where an input does not fit the network, or is one it does not take.
     pub fn forward(&self, input: &UnetInput<'_>) -> Result<Tensor> {
-        self.check(input)?;
-        let scope = self.scope.as_ref();
+        self.layers.check(input)?;
+        Ok(self.layers.forward(input, self.scope.as_ref())?)
+    }
+}
+
+impl Layers {
+    fn forward(
+        &self,
+        input: &UnetInput<'_>,
+        scope: Option<&Recompute>,
+    ) -> candle_core::Result<Tensor> {
         let time = self.embedded(input.timesteps)?;
         let mut h = ChannelsLast::from_ncxyz(&input.x.to_dtype(self.dtype)?)?;
         let mut skips = Vec::with_capacity(self.input_blocks.len());
@@ -138,15 +154,15 @@ impl GuidedUnet {
             let h = norm.forward_silu(&ChannelsLast::new(h)?)?;
             conv.forward_channels_last(&h)
         })?;
-        Ok(out.to_ncxyz()?)
+        out.to_ncxyz()
     }
 
     /// The SiLU of the embedded times, with which every block begins.
-    fn embedded(&self, timesteps: &Tensor) -> Result<Tensor> {
+    fn embedded(&self, timesteps: &Tensor) -> candle_core::Result<Tensor> {
         let waves = timestep_embedding(timesteps, self.config.num_channels, MAX_PERIOD)?;
         let [first, second] = &self.time_embed;
         let hidden = ops::silu(&first.forward(&waves.to_dtype(self.dtype)?)?)?;
-        Ok(ops::silu(&second.forward(&hidden)?)?)
+        ops::silu(&second.forward(&hidden)?)
     }
 
     fn check(&self, input: &UnetInput<'_>) -> Result<()> {
