@@ -24,8 +24,8 @@ const AVERAGES: [&str; 2] = ["ema.", "ema_model."];
 /// Names of the dictionary with the weights.
 const WRAPPERS: [&str; 5] =
     ["state_dict.", "model_state_dict.", "unet_state_dict.", "model.", "unet."];
-/// What a network inside of another, or of a parallel one, puts before its names.
-const PREFIXES: [&str; 2] = ["module.", "denoise_fn."];
+/// What a network inside of another, of a parallel or of a compiled one, puts before its names.
+const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "denoise_fn."];
 /// More levels than any file has.
 const DEEPEST: usize = 8;
 

@@ -53,10 +53,10 @@ pub struct LoadedUnet {
 /// Reads the weights of this network from a safetensors file or one that `torch.save` wrote.
 ///
 /// If any tensor of the file has a name that begins with `weights.`, only those count. Wrappers
-/// (`state_dict`, `model_state_dict`, `unet_state_dict`, `model`, `ema`) and prefixes (`module.`,
-/// `denoise_fn.`) are taken off. For a `DiffusionModelUNet` the names of MONAI since 1.4 are known, and
-/// those of the older GenerativeModels package, whose `proj_attn` was never applied: it is left out,
-/// or taken as the identity where the network has a layer there.
+/// (`state_dict`, `model_state_dict`, `unet_state_dict`, `unet`, `model`, `ema`) and prefixes
+/// (`module.`, `_orig_mod.`, `denoise_fn.`) are taken off. For a `DiffusionModelUNet` the names of MONAI
+/// since 1.4 are known, and those of the older GenerativeModels package, whose `proj_attn` was never
+/// applied: it is left out, or taken as the identity where the network has a layer there.
 ///
 /// # Errors
 /// [`Error::Weights`](crate::Error::Weights) with every missing, unexpected and wrongly shaped tensor;

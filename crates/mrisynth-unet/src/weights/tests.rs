@@ -95,7 +95,7 @@ fn weights_are_found_in_every_wrapper() {
         "",
         "module.",
         "state_dict.",
-        "model_state_dict.module.",
+        "model_state_dict.module._orig_mod.",
         "unet_state_dict.",
         "model.denoise_fn.",
         "weights.",
