@@ -10,9 +10,8 @@ use super::golden::{Golden, distance, folder};
 const TOLERANCE: f64 = 1e-4;
 
 fn run(golden: &Golden, unet: &Unet) -> Tensor {
-    let residuals: Vec<Tensor> = (0..)
-        .map_while(|i| golden.tensors.get(&format!("down_residuals.{i}")).cloned())
-        .collect();
+    let residuals: Vec<Tensor> =
+        (0..).map_while(|i| golden.tensors.get(&format!("down_residuals.{i}")).cloned()).collect();
     let input = UnetInput {
         context: golden.tensors.get("context"),
         class_labels: golden.tensors.get("class_labels"),
