@@ -31,7 +31,7 @@ const TOP_LEVEL: [&str; 12] = [
 ];
 /// Modules that implement a paper or follow a reference implementation, and must name it under a
 /// `# Source` heading in their documentation.
-const MUST_NAME_SOURCE: [&str; 34] = [
+const MUST_NAME_SOURCE: [&str; 37] = [
     "crates/candle-nn3d/src/attention.rs",
     "crates/candle-nn3d/src/ema.rs",
     "crates/candle-nn3d/src/group_norm.rs",
@@ -51,9 +51,12 @@ const MUST_NAME_SOURCE: [&str; 34] = [
     "crates/mrisynth-unet/src/diffusion_unet/spatial_transformer.rs",
     "crates/mrisynth-unet/src/diffusion_unet/token_attention.rs",
     "crates/mrisynth-unet/src/diffusion_unet/transformer_block.rs",
+    "crates/mrisynth-unet/src/guided_unet/mod.rs",
+    "crates/mrisynth-unet/src/guided_unet/presets.rs",
     "crates/mrisynth-unet/src/monai_bundle.rs",
     "crates/mrisynth-unet/src/presets.rs",
     "crates/mrisynth-unet/src/timestep_embedding.rs",
+    "crates/mrisynth-unet/src/weights/generative_models.rs",
     "crates/mrisynth-volume/src/file/gzip_blocks.rs",
     "crates/mrisynth-volume/src/file/mgh.rs",
     "crates/mrisynth-volume/src/file/mgh_encode.rs",

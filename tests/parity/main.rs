@@ -8,6 +8,7 @@ mod close;
 mod golden;
 
 mod affine;
+mod guided_unet;
 mod intensity;
 mod labels;
 mod nn3d;

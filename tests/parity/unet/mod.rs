@@ -2,3 +2,4 @@
 
 mod diffusion;
 mod golden;
+mod weights;

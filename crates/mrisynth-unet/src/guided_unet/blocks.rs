@@ -1,0 +1,123 @@
+//! The entries of the reference's lists of blocks, each run as a whole.
+
+use candle_core::{Result, Tensor};
+use candle_nn3d::{ChannelsLast, Conv3d, Recompute, ops};
+
+use super::attention_block::AttentionBlock;
+use super::residual_block::ResidualBlock;
+
+/// An entry of `input_blocks`.
+#[derive(Clone, Debug)]
+pub(super) enum InputBlock {
+    /// The first convolution, or one that halves the size.
+    Conv(Conv3d),
+    /// A residual block, and attention at some levels.
+    Residual(Box<ResidualBlock>, Option<AttentionBlock>),
+}
+
+/// An entry of `output_blocks`; the last of a level doubles the size.
+#[derive(Clone, Debug)]
+pub(super) struct OutputBlock {
+    pub(super) residual: ResidualBlock,
+    pub(super) attention: Option<AttentionBlock>,
+    pub(super) up: Option<Conv3d>,
+}
+
+/// `middle_block`.
+#[derive(Clone, Debug)]
+pub(super) struct MiddleBlock {
+    pub(super) first: ResidualBlock,
+    pub(super) attention: AttentionBlock,
+    pub(super) second: ResidualBlock,
+}
+
+impl InputBlock {
+    pub(super) fn forward(
+        &self,
+        x: ChannelsLast,
+        time: &Tensor,
+        scope: Option<&Recompute>,
+    ) -> Result<ChannelsLast> {
+        match self {
+            // It keeps only its input, and that is an output of another block.
+            Self::Conv(conv) => conv.forward_channels_last(&x),
+            Self::Residual(residual, attention) => {
+                let (residual, attention) = (residual.clone(), attention.clone());
+                run(scope, [x.into_tensor(), time.clone()], move |[x, time]| {
+                    let y = residual.forward(ChannelsLast::new(x)?, &time)?;
+                    match &attention {
+                        Some(attention) => attention.forward(&y),
+                        None => Ok(y),
+                    }
+                })
+            }
+        }
+    }
+}
+
+impl MiddleBlock {
+    pub(super) fn forward(
+        &self,
+        x: ChannelsLast,
+        time: &Tensor,
+        scope: Option<&Recompute>,
+    ) -> Result<ChannelsLast> {
+        let block = self.clone();
+        run(scope, [x.into_tensor(), time.clone()], move |[x, time]| {
+            let y = block.first.forward(ChannelsLast::new(x)?, &time)?;
+            block.second.forward(block.attention.forward(&y)?, &time)
+        })
+    }
+}
+
+impl OutputBlock {
+    pub(super) fn forward(
+        &self,
+        x: ChannelsLast,
+        skip: ChannelsLast,
+        time: &Tensor,
+        scope: Option<&Recompute>,
+    ) -> Result<ChannelsLast> {
+        let block = self.clone();
+        let inputs = [x.into_tensor(), skip.into_tensor(), time.clone()];
+        run(scope, inputs, move |[x, skip, time]| {
+            let joined = {
+                let (x, skip) = (ChannelsLast::new(x)?, ChannelsLast::new(skip)?);
+                ops::concat_channels(&[&x, &skip])?
+            };
+            let mut y = block.residual.forward(joined, &time)?;
+            if let Some(attention) = &block.attention {
+                y = attention.forward(&y)?;
+            }
+            if let Some(conv) = &block.up {
+                let doubled = y.space().map(|size| size.saturating_mul(2));
+                y = ops::upsample_trilinear_to(&y, doubled)?;
+                y = conv.forward_channels_last(&y)?;
+            }
+            Ok(y)
+        })
+    }
+}
+
+/// Runs a block as it is, or as a segment that keeps nothing but its inputs and its output.
+///
+/// The block owns its inputs, so that in inference each is freed after its last use.
+pub(super) fn run<const N: usize>(
+    scope: Option<&Recompute>,
+    mut inputs: [Tensor; N],
+    block: impl Fn([Tensor; N]) -> Result<ChannelsLast> + Send + Sync + 'static,
+) -> Result<ChannelsLast> {
+    let Some(scope) = scope else {
+        // Views, so that here too what a block sends back to an input is summed before it joins the
+        // gradients of others: recomputation then changes no bit.
+        for input in &mut inputs {
+            *input = input.reshape(input.shape())?;
+        }
+        return block(inputs);
+    };
+    let segment = move |given: &[Tensor]| match <[Tensor; N]>::try_from(given.to_vec()) {
+        Ok(inputs) => Ok(block(inputs)?.into_tensor()),
+        Err(given) => candle_core::bail!("a block of {N} inputs is given {}", given.len()),
+    };
+    ChannelsLast::new(scope.checkpoint_many(&inputs.each_ref(), segment)?)
+}

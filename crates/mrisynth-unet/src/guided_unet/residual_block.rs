@@ -1,0 +1,53 @@
+//! The residual block: two convolutions, with the time added between them.
+
+use candle_core::{Module, Result, Tensor};
+use candle_nn::VarBuilder;
+use candle_nn3d::{ChannelsLast, Conv3d, Conv3dConfig, GroupNorm, Linear, conv3d, group_norm, ops};
+
+use super::config::GROUPS;
+use super::layers::{EPS, conv3, conv3_of_zeros};
+
+/// `skip(x) + conv(silu(norm(conv(silu(norm(x))) + linear(time))))`.
+#[derive(Clone, Debug)]
+pub(super) struct ResidualBlock {
+    in_norm: GroupNorm,
+    in_conv: Conv3d,
+    time: Linear,
+    out_norm: GroupNorm,
+    out_conv: Conv3d,
+    skip: Option<Conv3d>,
+}
+
+impl ResidualBlock {
+    pub(super) fn new(
+        c_in: usize,
+        c_out: usize,
+        time_channels: usize,
+        vb: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        let skip =
+            || conv3d(c_in, c_out, [1; 3], Conv3dConfig::default(), vb.pp("skip_connection"));
+        Ok(Self {
+            in_norm: group_norm(GROUPS, c_in, EPS, vb.pp("in_layers.0"))?,
+            in_conv: conv3(c_in, c_out, vb.pp("in_layers.2"))?,
+            time: candle_nn3d::linear_layer(time_channels, c_out, true, vb.pp("emb_layers.1"))?,
+            out_norm: group_norm(GROUPS, c_out, EPS, vb.pp("out_layers.0"))?,
+            out_conv: conv3_of_zeros(c_out, c_out, vb.pp("out_layers.3"))?,
+            skip: if c_in == c_out { None } else { Some(skip()?) },
+        })
+    }
+
+    /// `time` is the SiLU of the embedding, `[n, time_channels]`.
+    pub(super) fn forward(&self, x: ChannelsLast, time: &Tensor) -> Result<ChannelsLast> {
+        let h = self.in_conv.forward_channels_last(&self.in_norm.forward_silu(&x)?)?;
+        // The narrower of the two is what waits.
+        let x = match &self.skip {
+            Some(skip) => skip.forward_channels_last(&x)?,
+            None => x,
+        };
+        let h = ops::add_channel_bias(&h, &self.time.forward(time)?)?;
+        let h = self.out_norm.forward_silu(&h)?;
+        let h = self.out_conv.forward_channels_last(&h)?;
+        ops::add(&x, &h)
+    }
+}
