@@ -16,7 +16,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use candle_core::{DType, Tensor};
 use candle_nn3d::NamedTensors;
 use clap::{Parser, ValueEnum};
-use mrisynth_unet::{Error, Unet, UnetConfig, UnetInput, parameter_shapes};
+use mrisynth_unet::{Error, NetworkConfig, Unet, UnetConfig, UnetInput, parameter_shapes};
 
 /// Run a U-Net on the tensors of a file.
 #[derive(Parser)]
@@ -55,7 +55,8 @@ enum Precision {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let config = read_config(&arguments.config)?;
+    let NetworkConfig { config, notes, .. } = NetworkConfig::read(&arguments.config)?;
+    notes.iter().for_each(|note| eprintln!("{}: {note}", arguments.config.display()));
     let shapes = parameter_shapes(&config)
         .with_context(|| format!("the configuration in {}", arguments.config.display()))?;
     let parameters: usize = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
@@ -64,9 +65,12 @@ fn main() -> Result<()> {
         Precision::F32 => DType::F32,
         Precision::Bf16 => DType::BF16,
     };
-    let loaded = Unet::load(&config, &arguments.weights, dtype)?;
+    let mut loaded = Unet::load(&config, &arguments.weights, dtype)?;
     loaded.notes.iter().for_each(|note| eprintln!("{}: {note}", arguments.weights.display()));
 
+    if let Ok((_, _, x, y, z)) = inputs.input.dims5() {
+        loaded.unet.prepare([x, y, z])?;
+    }
     let pass = || {
         let output = inputs.run(&loaded.unet, arguments.pad);
         output.map_err(|error| in_file(&arguments.inputs, error))
@@ -103,11 +107,6 @@ fn main() -> Result<()> {
         peak.iter().for_each(|peak| println!("at most {peak:.0} MiB of memory"));
     }
     Ok(())
-}
-
-fn read_config(path: &Path) -> Result<UnetConfig> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
 
 /// The tensors of the file that the network is given.

@@ -65,6 +65,19 @@ impl Unet {
         }
     }
 
+    /// Makes this a network for inference on volumes of `space` voxels: every convolution's weights are
+    /// brought into the form that its kernel reads, once, and the tensors given up. Other volumes
+    /// are still taken, if more slowly than they might be; training is not.
+    ///
+    /// # Errors
+    /// candle's unless the network is f32 or bf16; it may then be prepared in part.
+    pub fn prepare(&mut self, space: [usize; 3]) -> Result<()> {
+        match self {
+            Self::Diffusion(unet) => unet.prepare(space),
+            Self::Guided(unet) => unet.prepare(space),
+        }
+    }
+
     /// The network's prediction, `[n, out_channels, x, y, z]`, in the dtype of its weights.
     ///
     /// # Errors

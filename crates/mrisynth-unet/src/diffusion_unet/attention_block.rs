@@ -33,6 +33,14 @@ impl AttentionBlock {
         SpatialAttention::new(plan, channels, head_channels, vb).map(Self::Spatial)
     }
 
+    /// For inference on volumes of `space` voxels.
+    pub(super) fn prepare(&mut self, space: [usize; 3]) -> Result<()> {
+        match self {
+            Self::Spatial(_) => Ok(()),
+            Self::Transformer(transformer) => transformer.prepare(space),
+        }
+    }
+
     pub(super) fn run(&self, x: ChannelsLast, conditions: Conditions<'_>) -> Result<ChannelsLast> {
         let (context, keys) = (conditions.context, conditions.keys);
         let Some(recompute) = conditions.recompute else {

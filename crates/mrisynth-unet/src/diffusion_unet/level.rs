@@ -28,6 +28,11 @@ impl Stage {
         Ok(Self { residual, attention: attention.transpose()? })
     }
 
+    fn prepare(&mut self, space: [usize; 3]) -> Result<()> {
+        self.residual.prepare(space)?;
+        self.attention.as_mut().map_or(Ok(()), |attention| attention.prepare(space))
+    }
+
     fn run(
         &self,
         x: ChannelsLast,
@@ -71,6 +76,22 @@ impl Resampler {
         conv3d(channels, channels, [3; 3], config, vb.pp("postconv.conv")).map(Self::Doubled)
     }
 
+    /// For inference on volumes of `space` voxels; how many there are afterwards.
+    fn prepare(&mut self, space: [usize; 3]) -> Result<[usize; 3]> {
+        match self {
+            Self::Residual(block) => block.prepare(space),
+            Self::Strided(conv) => {
+                conv.prepare(space)?;
+                Ok(space.map(|size| size.div_ceil(2)))
+            }
+            Self::Doubled(conv) => {
+                let space = Resolution::Doubled.of(space);
+                conv.prepare(space)?;
+                Ok(space)
+            }
+        }
+    }
+
     fn run(&self, x: ChannelsLast, conditions: Conditions<'_>) -> Result<ChannelsLast> {
         match self {
             Self::Residual(block) => block.run(x, None, conditions),
@@ -107,6 +128,12 @@ impl DownLevel {
         let downsampler =
             has_next.then(|| Resampler::down(plan, level.channels, &vb.pp("downsampler")));
         Ok(Self { stages, downsampler: downsampler.transpose()? })
+    }
+
+    /// For inference on volumes of `space` voxels; how many the next level has.
+    pub(super) fn prepare(&mut self, space: [usize; 3]) -> Result<[usize; 3]> {
+        self.stages.iter_mut().try_for_each(|stage| stage.prepare(space))?;
+        self.downsampler.as_mut().map_or(Ok(space), |downsampler| downsampler.prepare(space))
     }
 
     /// Leaves what each stage gives behind in `skips`.
@@ -151,6 +178,13 @@ impl Middle {
         })
     }
 
+    /// For inference on volumes of `space` voxels.
+    pub(super) fn prepare(&mut self, space: [usize; 3]) -> Result<()> {
+        self.resnet_1.prepare(space)?;
+        self.attention.prepare(space)?;
+        self.resnet_2.prepare(space).map(|_| ())
+    }
+
     pub(super) fn run(&self, x: ChannelsLast, conditions: Conditions<'_>) -> Result<ChannelsLast> {
         let x = self.resnet_1.run(x, None, conditions)?;
         let x = self.attention.run(x, conditions)?;
@@ -184,6 +218,12 @@ impl UpLevel {
         let stages = (0..=last).map(stage).collect::<Result<_>>()?;
         let upsampler = (i > 0).then(|| Resampler::up(plan, level.channels, &vb.pp("upsampler")));
         Ok(Self { stages, upsampler: upsampler.transpose()? })
+    }
+
+    /// For inference on volumes of `space` voxels; how many the next level has.
+    pub(super) fn prepare(&mut self, space: [usize; 3]) -> Result<[usize; 3]> {
+        self.stages.iter_mut().try_for_each(|stage| stage.prepare(space))?;
+        self.upsampler.as_mut().map_or(Ok(space), |upsampler| upsampler.prepare(space))
     }
 
     /// Takes a skip connection for each stage, the last first.

@@ -63,7 +63,7 @@ pub struct DiffusionUnet {
     recompute: Option<Recompute>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Layers {
     config: DiffusionUnetConfig,
     dtype: DType,
@@ -117,6 +117,26 @@ impl DiffusionUnet {
     #[must_use]
     pub fn with_recompute(self, recompute: &Recompute) -> Self {
         Self { recompute: Some(recompute.clone()), ..self }
+    }
+
+    /// Makes this a network for inference on volumes of `space` voxels: every convolution's weights are
+    /// brought into the form that its kernel reads, once, and the tensors given up. Other volumes
+    /// are still taken, if more slowly than they might be; training is not.
+    ///
+    /// # Errors
+    /// [`Error::Candle`] unless the network is f32 or bf16; it may then be prepared in part.
+    pub fn prepare(&mut self, space: [usize; 3]) -> Result<()> {
+        let layers = Arc::make_mut(&mut self.layers);
+        layers.conv_in.prepare(space)?;
+        let mut at = space;
+        for level in &mut layers.down {
+            at = level.prepare(at)?;
+        }
+        layers.middle.prepare(at)?;
+        for level in &mut layers.up {
+            at = level.prepare(at)?;
+        }
+        Ok(layers.conv_out.prepare(at)?)
     }
 
     /// How it was made.

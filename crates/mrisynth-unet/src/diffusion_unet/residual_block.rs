@@ -21,6 +21,15 @@ pub(super) enum Resolution {
 }
 
 impl Resolution {
+    /// Voxels afterwards.
+    pub(super) fn of(self, space: [usize; 3]) -> [usize; 3] {
+        match self {
+            Self::Kept => space,
+            Self::Halved => space.map(|size| (size / 2).max(1)),
+            Self::Doubled => space.map(|size| 2 * size),
+        }
+    }
+
     fn apply(self, x: ChannelsLast) -> Result<ChannelsLast> {
         match self {
             Self::Kept => Ok(x),
@@ -77,6 +86,16 @@ impl ResidualBlock {
             },
             resolution,
         })
+    }
+
+    /// For inference on volumes of `space` voxels; how many there are behind the block.
+    pub(super) fn prepare(&mut self, space: [usize; 3]) -> Result<[usize; 3]> {
+        let space = self.resolution.of(space);
+        let convolutions = [Some(&mut self.conv1), Some(&mut self.conv2)];
+        for conv in convolutions.into_iter().chain([self.skip_connection.as_mut()]).flatten() {
+            conv.prepare(space)?;
+        }
+        Ok(space)
     }
 
     /// The block on `x`, with the channels of `skip` behind those of `x` where there is one.

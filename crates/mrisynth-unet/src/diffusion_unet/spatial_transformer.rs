@@ -53,6 +53,12 @@ impl SpatialTransformer {
         })
     }
 
+    /// For inference on volumes of `space` voxels.
+    pub(super) fn prepare(&mut self, space: [usize; 3]) -> Result<()> {
+        self.proj_in.prepare(space)?;
+        self.proj_out.prepare(space)
+    }
+
     pub(super) fn forward(
         &self,
         x: &ChannelsLast,

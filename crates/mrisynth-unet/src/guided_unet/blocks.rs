@@ -32,6 +32,18 @@ pub(super) struct MiddleBlock {
 }
 
 impl InputBlock {
+    /// For inference on volumes of `space` voxels; how many there are behind the block.
+    pub(super) fn prepare(&mut self, space: [usize; 3]) -> Result<[usize; 3]> {
+        match self {
+            Self::Conv(conv) => {
+                conv.prepare(space)?;
+                let stride = conv.config().stride;
+                Ok(std::array::from_fn(|axis| space[axis].div_ceil(stride[axis])))
+            }
+            Self::Residual(residual, _) => residual.prepare(space).map(|()| space),
+        }
+    }
+
     pub(super) fn forward(
         &self,
         x: ChannelsLast,
@@ -56,6 +68,12 @@ impl InputBlock {
 }
 
 impl MiddleBlock {
+    /// For inference on volumes of `space` voxels.
+    pub(super) fn prepare(&mut self, space: [usize; 3]) -> Result<()> {
+        self.first.prepare(space)?;
+        self.second.prepare(space)
+    }
+
     pub(super) fn forward(
         &self,
         x: ChannelsLast,
@@ -71,6 +89,14 @@ impl MiddleBlock {
 }
 
 impl OutputBlock {
+    /// For inference on volumes of `space` voxels; how many there are behind the block.
+    pub(super) fn prepare(&mut self, space: [usize; 3]) -> Result<[usize; 3]> {
+        self.residual.prepare(space)?;
+        let Some(up) = &mut self.up else { return Ok(space) };
+        let doubled = space.map(|size| 2 * size);
+        up.prepare(doubled).map(|()| doubled)
+    }
+
     pub(super) fn forward(
         &self,
         x: ChannelsLast,

@@ -57,7 +57,7 @@ pub struct GuidedUnet {
     scope: Option<Recompute>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Layers {
     config: GuidedUnetConfig,
     dtype: DType,
@@ -107,6 +107,25 @@ impl GuidedUnet {
     #[must_use]
     pub fn with_recompute(self, recompute: &Recompute) -> Self {
         Self { scope: Some(recompute.clone()), ..self }
+    }
+
+    /// Makes this a network for inference on volumes of `space` voxels: every convolution's weights are
+    /// brought into the form that its kernel reads, once, and the tensors given up. Other volumes
+    /// are still taken, if more slowly than they might be; training is not.
+    ///
+    /// # Errors
+    /// [`Error::Candle`] unless the network is f32 or bf16; it may then be prepared in part.
+    pub fn prepare(&mut self, space: [usize; 3]) -> Result<()> {
+        let layers = Arc::make_mut(&mut self.layers);
+        let mut at = space;
+        for block in &mut layers.input_blocks {
+            at = block.prepare(at)?;
+        }
+        layers.middle_block.prepare(at)?;
+        for block in &mut layers.output_blocks {
+            at = block.prepare(at)?;
+        }
+        Ok(layers.out_conv.prepare(at)?)
     }
 
     /// What the network was made from.

@@ -37,6 +37,13 @@ impl ResidualBlock {
         })
     }
 
+    /// For inference on volumes of `space` voxels.
+    pub(super) fn prepare(&mut self, space: [usize; 3]) -> Result<()> {
+        let convolutions = [Some(&mut self.in_conv), Some(&mut self.out_conv)];
+        let mut convolutions = convolutions.into_iter().chain([self.skip.as_mut()]).flatten();
+        convolutions.try_for_each(|conv| conv.prepare(space))
+    }
+
     /// `time` is the SiLU of the embedding, `[n, time_channels]`.
     pub(super) fn forward(&self, x: ChannelsLast, time: &Tensor) -> Result<ChannelsLast> {
         let h = self.in_conv.forward_channels_last(&self.in_norm.forward_silu(&x)?)?;

@@ -1,0 +1,100 @@
+//! Our side of the comparison of U-Nets; `unet.py` drives it, and there is no use in running it by hand.
+//!
+//! `peer_unet DTYPE FOLDER [--train]` answers on stdout to lines on stdin: `time` does the work once
+//! and prints seconds on the clock and of the processors; `keep FILE` writes the result, raw
+//! little-endian f32; `memory` prints the greatest memory so far, in MiB.
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn3d::{
+    Adam, AdamSettings, ChannelsLast, Gradients, NamedTensors, Optimiser, ParameterStore, ops,
+};
+use mrisynth_unet::{CheckpointPart, NetworkConfig, Unet, UnetConfig, UnetInput, read_weights};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+type Work = Box<dyn FnMut() -> Result<Tensor>>;
+
+fn forward(config: &UnetConfig, folder: &Path, dtype: DType) -> Result<Work> {
+    let mut unet = Unet::load(config, folder.join("weights.safetensors"), dtype)?.unet;
+    let inputs = NamedTensors::load_safetensors(folder.join("inputs.safetensors"))?.tensors;
+    let (x, t) = (inputs["input"].to_dtype(dtype)?, inputs["timesteps"].clone());
+    let (_, _, sx, sy, sz) = x.dims5()?;
+    unet.prepare([sx, sy, sz])?;
+    Ok(Box::new(move || Ok(unet.forward(&UnetInput::new(&x, &t))?.to_dtype(DType::F32)?)))
+}
+
+fn training(config: &UnetConfig, folder: &Path) -> Result<Work> {
+    let store = ParameterStore::new(keyed_random::Key::new(0));
+    let unet = Unet::new(config, store.builder(DType::F32))?;
+    let weights = read_weights(config, folder.join("weights.safetensors"), CheckpointPart::Ema)?;
+    for (name, tensor) in weights.tensors.tensors {
+        store.set(&name, &tensor)?;
+    }
+    let inputs = NamedTensors::load_safetensors(folder.join("inputs.safetensors"))?.tensors;
+    let (x, t) = (inputs["input"].clone(), inputs["timesteps"].clone());
+    let noise = ChannelsLast::from_ncxyz(&inputs["noise"])?;
+    let mut adam = Adam::new(AdamSettings::default())?;
+    Ok(Box::new(move || {
+        let predicted = ChannelsLast::from_ncxyz(&unet.forward(&UnetInput::new(&x, &t))?)?;
+        let loss = ops::mse_loss(predicted.tensor(), noise.tensor(), None)?;
+        drop(predicted);
+        let gradients = Gradients::of(&store, loss.backward()?)?;
+        adam.step(&store, &gradients, 5e-5)?;
+        Ok(loss.detach().reshape(1)?)
+    }))
+}
+
+/// Seconds that all threads of this process have computed, as Linux counts them.
+fn processor_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / 100.0)
+}
+
+fn peak_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
+}
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [dtype, folder, flags @ ..] = &words[..] else {
+        return Err("peer_unet DTYPE FOLDER [--train]".into());
+    };
+    let folder = Path::new(folder);
+    let config = NetworkConfig::read(folder.join("config.json"))?.config;
+    let mut work = if flags.iter().any(|flag| flag == "--train") {
+        training(&config, folder)?
+    } else {
+        forward(&config, folder, dtype.parse()?)?
+    };
+    let mut stdout = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        match &line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["time"] => {
+                let (start, processor) = (Instant::now(), processor_seconds());
+                work()?;
+                let seconds = start.elapsed().as_secs_f64();
+                let spent =
+                    processor_seconds().zip(processor).map(|(after, before)| after - before);
+                writeln!(stdout, "{seconds} {}", spent.unwrap_or(f64::NAN))?;
+            }
+            ["keep", path] => {
+                let values = work()?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
+                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                std::fs::write(path, bytes)?;
+                writeln!(stdout, "kept")?;
+            }
+            ["memory"] => writeln!(stdout, "{}", peak_mib().unwrap_or(f64::NAN))?,
+            other => return Err(format!("no such command: {other:?}").into()),
+        }
+        stdout.flush()?;
+    }
+    Ok(())
+}
