@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::kernels::attention::AttentionShape;
 use crate::kernels::attention_backward::{Outputs, backward};
 use crate::kernels::attention_forward::{Inputs, forward};
-use crate::kernels::element::{Element, Real};
+use crate::kernels::real::{Element, Real};
 use crate::kernels::tier::Tier;
 
 const OP: &str = "attention";
@@ -107,7 +107,7 @@ struct FlashAttention<S: Element> {
     shape: AttentionShape,
     scale: f64,
     /// What the forward pass leaves for the backward pass: the logarithm of each denominator.
-    lse: OnceLock<Vec<S::Compute>>,
+    lse: OnceLock<Vec<S::Real>>,
 }
 
 impl<S: Element + WithDType> FlashAttention<S> {
@@ -138,8 +138,8 @@ impl<S: Element + WithDType> CustomOp3 for FlashAttention<S> {
             scale: self.scale,
         };
         let AttentionShape { batch, queries, heads, .. } = self.shape;
-        let mut out = vec![<S as Default>::default(); inputs.q.len()];
-        let mut lse = vec![<S::Compute as Real>::ZERO; batch * queries * heads];
+        let mut out = S::zeros(inputs.q.len());
+        let mut lse = vec![<S::Real as Real>::ZERO; batch * queries * heads];
         forward(Tier::current(), &self.shape, inputs, &mut out, &mut lse);
         // A second forward pass of the same op would leave the same numbers.
         let _ = self.lse.set(lse);

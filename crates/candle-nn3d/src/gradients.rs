@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor};
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::error::Error;
@@ -169,21 +170,29 @@ impl Gradients {
     }
 }
 
-/// Sums eight interleaved lanes per chunk, which the compiler puts in one vector.
+/// Sums the chunks in their order.
 fn sum_of_squares<T: Float>(elements: &[T]) -> f64 {
-    let square = |value: &T| value.to_f64() * value.to_f64();
-    let chunk_sum = |chunk: &[T]| {
-        let (eights, rest) = chunk.as_chunks::<8>();
-        let mut lanes = [0.0_f64; 8];
-        for eight in eights {
-            for (lane, value) in lanes.iter_mut().zip(eight) {
-                *lane += square(value);
-            }
-        }
-        lanes.iter().sum::<f64>() + rest.iter().map(square).sum::<f64>()
-    };
-    let sums: Vec<f64> = elements.par_chunks(CHUNK).map(chunk_sum).collect();
+    let sums: Vec<f64> = elements.par_chunks(CHUNK).map(chunk_sum_of_squares).collect();
     sums.iter().sum()
+}
+
+/// Sums interleaved lanes, which the compiler puts in vectors: enough of them to hide how long an
+/// addition takes.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
+fn chunk_sum_of_squares<T: Float>(chunk: &[T]) -> f64 {
+    const LANES: usize = 32;
+    let (rows, rest) = chunk.as_chunks::<LANES>();
+    let mut lanes = [0.0_f64; LANES];
+    for row in rows {
+        for lane in 0..LANES {
+            let value = row[lane].to_f64();
+            lanes[lane] += value * value;
+        }
+    }
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane += value.to_f64() * value.to_f64();
+    }
+    lanes.iter().sum()
 }
 
 #[cfg(test)]

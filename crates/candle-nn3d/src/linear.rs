@@ -11,9 +11,9 @@ use half::bf16;
 use crate::channels_last::unknown_dtype;
 use crate::cpu_slices::{elements, with_elements};
 use crate::error::Error;
-use crate::kernels::element::Element;
 use crate::kernels::linear::{PackedMatrix, Weight, multiply, outer_products, sum_of_rows};
 use crate::kernels::panels::Rows;
+use crate::kernels::real::Element;
 use crate::kernels::tier::Tier;
 
 const OP: &str = "linear";
@@ -102,7 +102,7 @@ impl<S: Element + WithDType> LinearMap<S> {
         let x = elements::<S>(x, x_layout)?;
         let matrix =
             PackedMatrix::new(elements::<S>(weight, weight_layout)?, c_in, Weight::Forward);
-        let mut y = vec![<S as Default>::default(); x.len() / c_in * c_out];
+        let mut y = S::zeros(x.len() / c_in * c_out);
         multiply(Tier::current(), x, &matrix, bias, &mut y);
         let mut dims = x_layout.dims().to_vec();
         dims.pop();
@@ -116,7 +116,7 @@ impl<S: Element + WithDType> LinearMap<S> {
         let tier = Tier::current();
         let [dx, dw] = with_elements::<3, S, _>([x, weight, gradient], |[x, weight, gradient]| {
             let matrix = PackedMatrix::new(weight, c_in, Weight::Backward);
-            let mut dx = vec![<S as Default>::default(); x.len()];
+            let mut dx = S::zeros(x.len());
             multiply(tier, gradient, &matrix, None, &mut dx);
             let (outputs, inputs) = (Rows::new(gradient, c_out), Rows::new(x, c_in));
             let dw = outer_products(tier, outputs, inputs, x.len() / c_in);
@@ -152,7 +152,7 @@ impl<S: Element + WithDType> CustomOp2 for LinearMap<S> {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let [dx, dw] = Self::backward(x, weight, gradient)?;
-        Ok((Some(dx), Some(dw)))
+        Ok((x.track_op().then_some(dx), Some(dw)))
     }
 }
 
@@ -185,7 +185,11 @@ impl<S: Element + WithDType> CustomOp3 for LinearMap<S> {
         let [dx, dw] = Self::backward(x, weight, gradient)?;
         let c_out = bias.elem_count();
         let db = with_elements::<1, S, _>([gradient], |[g]| Ok(sum_of_rows(g, c_out)))?;
-        Ok((Some(dx), Some(dw), Some(Tensor::from_vec(db, bias.shape(), bias.device())?)))
+        Ok((
+            x.track_op().then_some(dx),
+            Some(dw),
+            Some(Tensor::from_vec(db, bias.shape(), bias.device())?),
+        ))
     }
 }
 

@@ -80,9 +80,9 @@ impl Case {
         let (q, k, v) = (cast(&self.q), cast(&self.k), cast(&self.v));
         let gradient = cast(&self.gradient);
         let inputs = Inputs { q: &q, k: &k, v: &v, scale: self.scale };
-        let mut out = vec![S::default(); q.len()];
+        let mut out = S::zeros(q.len());
         let shape = self.shape;
-        let mut lse = vec![S::Compute::default(); shape.batch * shape.queries * shape.heads];
+        let mut lse = vec![<S::Real as Real>::ZERO; shape.batch * shape.queries * shape.heads];
         forward(tier, &shape, inputs, &mut out, &mut lse);
         let outputs = Outputs { out: &out, lse: &lse, gradient: &gradient };
         let [dq, dk, dv] = backward(tier, &shape, inputs, outputs);

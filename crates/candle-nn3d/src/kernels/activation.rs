@@ -5,8 +5,8 @@ use super::real::Real;
 /// A function of one number.
 pub(crate) trait Activation: Copy + Send + Sync + 'static {
     const NAME: &'static str;
-    fn value<R: Real>(self, x: R) -> R;
-    fn slope<R: Real>(self, x: R) -> R;
+    fn value<const FUSED: bool, R: Real>(self, x: R) -> R;
+    fn slope<const FUSED: bool, R: Real>(self, x: R) -> R;
 }
 
 /// x
@@ -29,28 +29,35 @@ impl Activation for Identity {
     const NAME: &'static str = "identity";
 
     #[inline(always)]
-    fn value<R: Real>(self, x: R) -> R {
+    fn value<const FUSED: bool, R: Real>(self, x: R) -> R {
         x
     }
 
     #[inline(always)]
-    fn slope<R: Real>(self, _: R) -> R {
+    fn slope<const FUSED: bool, R: Real>(self, _: R) -> R {
         R::ONE
     }
+}
+
+/// 1 / (1 + e⁻ˣ), on the left by way of eˣ: neither overflows.
+#[inline(always)]
+fn sigmoid<const FUSED: bool, R: Real>(x: R) -> R {
+    let power = (-x.abs()).exp_of_nonpositive::<FUSED>();
+    (if x < R::ZERO { power } else { R::ONE }) / (R::ONE + power)
 }
 
 impl Activation for Silu {
     const NAME: &'static str = "silu";
 
     #[inline(always)]
-    fn value<R: Real>(self, x: R) -> R {
-        x / (R::ONE + (-x).exp())
+    fn value<const FUSED: bool, R: Real>(self, x: R) -> R {
+        x * sigmoid::<FUSED, _>(x)
     }
 
     #[inline(always)]
-    fn slope<R: Real>(self, x: R) -> R {
-        let sigmoid = R::ONE / (R::ONE + (-x).exp());
-        sigmoid * (R::ONE + x * (R::ONE - sigmoid))
+    fn slope<const FUSED: bool, R: Real>(self, x: R) -> R {
+        let sigmoid = sigmoid::<FUSED, _>(x);
+        sigmoid * x.mul_add::<FUSED>(R::ONE - sigmoid, R::ONE)
     }
 }
 
@@ -58,14 +65,14 @@ impl Activation for Gelu {
     const NAME: &'static str = "gelu";
 
     #[inline(always)]
-    fn value<R: Real>(self, x: R) -> R {
-        x * x.normal().0
+    fn value<const FUSED: bool, R: Real>(self, x: R) -> R {
+        x * x.normal::<FUSED>().0
     }
 
     #[inline(always)]
-    fn slope<R: Real>(self, x: R) -> R {
-        let (distribution, density) = x.normal();
-        distribution + x * density
+    fn slope<const FUSED: bool, R: Real>(self, x: R) -> R {
+        let (distribution, density) = x.normal::<FUSED>();
+        x.mul_add::<FUSED>(density, distribution)
     }
 }
 
@@ -73,13 +80,13 @@ impl Activation for LeakyRelu {
     const NAME: &'static str = "leaky_relu";
 
     #[inline(always)]
-    fn value<R: Real>(self, x: R) -> R {
+    fn value<const FUSED: bool, R: Real>(self, x: R) -> R {
         // The comparison is this way round so that a NaN is multiplied, not replaced.
         if x > R::ZERO { x } else { x * R::from_f64(self.0) }
     }
 
     #[inline(always)]
-    fn slope<R: Real>(self, x: R) -> R {
+    fn slope<const FUSED: bool, R: Real>(self, x: R) -> R {
         if x > R::ZERO { R::ONE } else { R::from_f64(self.0) }
     }
 }
@@ -92,13 +99,13 @@ impl Activation for Relu {
     const NAME: &'static str = "relu";
 
     #[inline(always)]
-    fn value<R: Real>(self, x: R) -> R {
+    fn value<const FUSED: bool, R: Real>(self, x: R) -> R {
         // Not a product with zero: that would make -∞ a NaN.
         if x <= R::ZERO { R::ZERO } else { x }
     }
 
     #[inline(always)]
-    fn slope<R: Real>(self, x: R) -> R {
+    fn slope<const FUSED: bool, R: Real>(self, x: R) -> R {
         if x > R::ZERO { R::ONE } else { R::ZERO }
     }
 }

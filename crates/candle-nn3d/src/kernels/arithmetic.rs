@@ -30,7 +30,7 @@ struct Add<'a, T> {
 
 impl<T: Element> Kernel for Add<'_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         for ((y, a), b) in self.y.iter_mut().zip(self.a).zip(self.b) {
             *y = T::store(a.load() + b.load());
         }
@@ -45,7 +45,7 @@ struct Scale<'a, T: Element> {
 
 impl<T: Element> Kernel for Scale<'_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         for (y, x) in self.y.iter_mut().zip(self.x) {
             *y = T::store(self.factor * x.load());
         }

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::element::{Element, Real};
 use super::panels::Rows;
+use super::real::{Element, Real};
 use super::tier::Tier;
 use super::tile::{COLUMNS, ROWS, TileProduct};
 
@@ -78,7 +78,7 @@ pub(crate) struct Streamed<T> {
 
 impl<T: Real> Streamed<T> {
     /// For products that sum over channels: `[panel of 8 tokens][channel][8]`.
-    pub(crate) fn across<S: Element<Compute = T>>(tokens: &Tokens<'_, S>, factor: T) -> Self {
+    pub(crate) fn across<S: Element<Real = T>>(tokens: &Tokens<'_, S>, factor: T) -> Self {
         let size = Self::rows_of_a_block(tokens.tokens) * tokens.width;
         Self::packed(tokens, size, |rows, range, out| {
             rows.pack_across::<ROWS>(range, factor, out);
@@ -86,7 +86,7 @@ impl<T: Real> Streamed<T> {
     }
 
     /// For products that sum over tokens: `[panel of 32 channels][token][32]`.
-    pub(crate) fn along<S: Element<Compute = T>>(tokens: &Tokens<'_, S>, factor: T) -> Self {
+    pub(crate) fn along<S: Element<Real = T>>(tokens: &Tokens<'_, S>, factor: T) -> Self {
         let padded_width = tokens.width.next_multiple_of(COLUMNS);
         let size = Self::rows_of_a_block(tokens.tokens) * padded_width;
         Self::packed(tokens, size, |rows, range, out| {
@@ -98,7 +98,7 @@ impl<T: Real> Streamed<T> {
         tokens.next_multiple_of(ROWS).min(BLOCK)
     }
 
-    fn packed<S: Element<Compute = T>>(
+    fn packed<S: Element<Real = T>>(
         tokens: &Tokens<'_, S>,
         size: usize,
         pack: impl Fn(&Rows<'_, S>, std::ops::Range<usize>, &mut [T]) + Sync,

@@ -10,8 +10,8 @@ use rayon::prelude::*;
 
 use super::attention::{AttentionShape, BLOCK, OWNED, Streamed, Tokens, accumulate, scores};
 use super::attention_forward::Inputs;
-use super::element::{Element, Real};
-use super::softmax::{GradientAlongRows, GradientDownColumns, Pass};
+use super::real::{Element, Real};
+use super::softmax::{GradientAlongRows, GradientDownColumns};
 use super::tier::Tier;
 use super::tile::COLUMNS;
 
@@ -20,7 +20,7 @@ use super::tile::COLUMNS;
 pub(crate) struct Outputs<'a, S: Element> {
     pub(crate) out: &'a [S],
     /// `[item][query][head]`.
-    pub(crate) lse: &'a [S::Compute],
+    pub(crate) lse: &'a [S::Real],
     pub(crate) gradient: &'a [S],
 }
 
@@ -33,25 +33,25 @@ pub(crate) fn backward<S: Element>(
 ) -> [Vec<S>; 3] {
     let delta = delta(shape, outputs);
     let (n_q, n_k) = (inputs.q.len(), inputs.k.len());
-    let [mut dq, mut dk, mut dv] = [n_q, n_k, n_k].map(|n| vec![S::default(); n]);
+    let [mut dq, mut dk, mut dv] = [n_q, n_k, n_k].map(S::zeros);
     OwnedQueries::new(tier, shape, inputs, outputs, &delta).run(&mut dq);
     OwnedKeys::new(tier, shape, inputs, outputs, &delta).run(&mut dk, &mut dv);
     [dq, dk, dv]
 }
 
 /// δ of each query and head.
-fn delta<S: Element>(shape: &AttentionShape, outputs: Outputs<'_, S>) -> Vec<S::Compute> {
+fn delta<S: Element>(shape: &AttentionShape, outputs: Outputs<'_, S>) -> Vec<S::Real> {
     const LANES: usize = 16;
-    let mut delta = vec![S::Compute::ZERO; outputs.lse.len()];
+    let mut delta = vec![S::Real::ZERO; outputs.lse.len()];
     let rows = outputs.out.par_chunks(shape.width).zip(outputs.gradient.par_chunks(shape.width));
     delta.par_iter_mut().zip(rows).with_min_len(OWNED).for_each(|(delta, (out, gradient))| {
-        let mut sums = [S::Compute::ZERO; LANES];
+        let mut sums = [S::Real::ZERO; LANES];
         for (out, gradient) in out.chunks(LANES).zip(gradient.chunks(LANES)) {
             for ((sum, out), gradient) in sums.iter_mut().zip(out).zip(gradient) {
-                *sum = *sum + out.widen() * gradient.widen();
+                *sum += out.load() * gradient.load();
             }
         }
-        *delta = sums.into_iter().fold(S::Compute::ZERO, |all, sum| all + sum);
+        *delta = sums.into_iter().fold(S::Real::ZERO, |all, sum| all + sum);
     });
     delta
 }
@@ -102,14 +102,14 @@ fn gather<T: Real>(
 fn write<S: Element>(
     shape: &AttentionShape,
     head: usize,
-    sums: &[S::Compute],
-    factor: S::Compute,
+    sums: &[S::Real],
+    factor: S::Real,
     out: &mut [S],
 ) {
     let rows = out.chunks_exact_mut(shape.channels()).zip(sums.chunks_exact(shape.padded_width()));
     for (out, sums) in rows {
         let out = &mut out[head * shape.width..][..shape.width];
-        out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = S::narrow(sum * factor));
+        out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = S::store(sum * factor));
     }
 }
 
@@ -119,10 +119,10 @@ struct OwnedQueries<'a, S: Element> {
     shape: &'a AttentionShape,
     inputs: Inputs<'a, S>,
     outputs: Outputs<'a, S>,
-    delta: &'a [S::Compute],
-    keys: Streamed<S::Compute>,
-    values: Streamed<S::Compute>,
-    keys_along: Streamed<S::Compute>,
+    delta: &'a [S::Real],
+    keys: Streamed<S::Real>,
+    values: Streamed<S::Real>,
+    keys_along: Streamed<S::Real>,
 }
 
 impl<'a, S: Element> OwnedQueries<'a, S> {
@@ -131,10 +131,10 @@ impl<'a, S: Element> OwnedQueries<'a, S> {
         shape: &'a AttentionShape,
         inputs: Inputs<'a, S>,
         outputs: Outputs<'a, S>,
-        delta: &'a [S::Compute],
+        delta: &'a [S::Real],
     ) -> Self {
         let (k, v) = (Tokens::keys(shape, inputs.k), Tokens::keys(shape, inputs.v));
-        let one = S::Compute::ONE;
+        let one = S::Real::ONE;
         let (keys, values) = (Streamed::across(&k, one), Streamed::across(&v, one));
         let keys_along = Streamed::along(&k, one);
         Self { tier, shape, inputs, outputs, delta, keys, values, keys_along }
@@ -142,7 +142,7 @@ impl<'a, S: Element> OwnedQueries<'a, S> {
 
     fn run(&self, dq: &mut [S]) {
         let (shape, row) = (self.shape, self.shape.channels());
-        let scale = S::Compute::from_f64(self.inputs.scale);
+        let scale = S::Real::from_f64(self.inputs.scale);
         dq.par_chunks_mut(shape.queries * row).enumerate().for_each(|(item, dq)| {
             dq.par_chunks_mut(OWNED * row).enumerate().for_each_init(
                 || Scratch::new(shape),
@@ -157,12 +157,12 @@ impl<'a, S: Element> OwnedQueries<'a, S> {
         });
     }
 
-    fn sweep(&self, scratch: &mut Scratch<S::Compute>, at: [usize; 3], owned: usize) {
+    fn sweep(&self, scratch: &mut Scratch<S::Real>, at: [usize; 3], owned: usize) {
         let (tier, shape, [item, head, first]) = (self.tier, self.shape, at);
         let Scratch { owned: [queries, outputs], scores: s, gradients: g, sums: [sums, _], .. } =
             scratch;
-        let one = S::Compute::ONE;
-        let scale = S::Compute::from_f64(self.inputs.scale);
+        let one = S::Real::ONE;
+        let scale = S::Real::from_f64(self.inputs.scale);
         let range = first..first + owned;
         let q = Tokens::queries(shape, self.inputs.q).head(item, head);
         q.pack_across::<COLUMNS>(range.clone(), scale, queries);
@@ -172,7 +172,7 @@ impl<'a, S: Element> OwnedQueries<'a, S> {
         gather(shape, self.delta, at, &mut scratch.delta[..OWNED]);
         let (lse, _) = scratch.lse.as_chunks::<COLUMNS>();
         let (delta, _) = scratch.delta.as_chunks::<COLUMNS>();
-        sums.fill(S::Compute::ZERO);
+        sums.fill(S::Real::ZERO);
         for block in 0..shape.keys.div_ceil(BLOCK) {
             let count = (shape.keys - block * BLOCK).min(BLOCK);
             let [keys, values, keys_along] = [&self.keys, &self.values, &self.keys_along]
@@ -187,7 +187,7 @@ impl<'a, S: Element> OwnedQueries<'a, S> {
                 scores(tier, count, values, outputs, g);
                 let gradients = &mut g[..count * COLUMNS];
                 let scores = &mut s[..count * COLUMNS];
-                GradientDownColumns { scores, gradients, lse, delta }.on(tier);
+                tier.run(GradientDownColumns { scores, gradients, lse, delta });
                 accumulate(tier, count, gradients, keys_along, sums);
             }
         }
@@ -200,12 +200,12 @@ struct OwnedKeys<'a, S: Element> {
     shape: &'a AttentionShape,
     inputs: Inputs<'a, S>,
     outputs: Outputs<'a, S>,
-    delta: &'a [S::Compute],
+    delta: &'a [S::Real],
     /// Queries times scale, which makes scores and, along, the gradient of `k`.
-    queries: Streamed<S::Compute>,
-    queries_along: Streamed<S::Compute>,
-    gradients: Streamed<S::Compute>,
-    gradients_along: Streamed<S::Compute>,
+    queries: Streamed<S::Real>,
+    queries_along: Streamed<S::Real>,
+    gradients: Streamed<S::Real>,
+    gradients_along: Streamed<S::Real>,
 }
 
 impl<'a, S: Element> OwnedKeys<'a, S> {
@@ -214,11 +214,11 @@ impl<'a, S: Element> OwnedKeys<'a, S> {
         shape: &'a AttentionShape,
         inputs: Inputs<'a, S>,
         outputs: Outputs<'a, S>,
-        delta: &'a [S::Compute],
+        delta: &'a [S::Real],
     ) -> Self {
         let q = Tokens::queries(shape, inputs.q);
         let g = Tokens::queries(shape, outputs.gradient);
-        let (one, scale) = (S::Compute::ONE, S::Compute::from_f64(inputs.scale));
+        let (one, scale) = (S::Real::ONE, S::Real::from_f64(inputs.scale));
         let (queries, queries_along) = (Streamed::across(&q, scale), Streamed::along(&q, scale));
         let (gradients, gradients_along) = (Streamed::across(&g, one), Streamed::along(&g, one));
         Self {
@@ -235,7 +235,7 @@ impl<'a, S: Element> OwnedKeys<'a, S> {
     }
 
     fn run(&self, dk: &mut [S], dv: &mut [S]) {
-        let (shape, row, one) = (self.shape, self.shape.channels(), S::Compute::ONE);
+        let (shape, row, one) = (self.shape, self.shape.channels(), S::Real::ONE);
         let item_size = shape.keys * row;
         let items = dk.par_chunks_mut(item_size).zip(dv.par_chunks_mut(item_size));
         items.enumerate().for_each(|(item, (dk, dv))| {
@@ -253,17 +253,17 @@ impl<'a, S: Element> OwnedKeys<'a, S> {
         });
     }
 
-    fn sweep(&self, scratch: &mut Scratch<S::Compute>, at: [usize; 3], owned: usize) {
+    fn sweep(&self, scratch: &mut Scratch<S::Real>, at: [usize; 3], owned: usize) {
         let (tier, shape, [item, head, first]) = (self.tier, self.shape, at);
         let Scratch { owned: [keys, values], scores: s, gradients: g, sums: [dk, dv], .. } =
             scratch;
-        let (one, range) = (S::Compute::ONE, first..first + owned);
+        let (one, range) = (S::Real::ONE, first..first + owned);
         let k = Tokens::keys(shape, self.inputs.k).head(item, head);
         k.pack_across::<COLUMNS>(range.clone(), one, keys);
         let v = Tokens::keys(shape, self.inputs.v).head(item, head);
         v.pack_across::<COLUMNS>(range, one, values);
-        dk.fill(S::Compute::ZERO);
-        dv.fill(S::Compute::ZERO);
+        dk.fill(S::Real::ZERO);
+        dv.fill(S::Real::ZERO);
         for block in 0..shape.queries.div_ceil(BLOCK) {
             let count = (shape.queries - block * BLOCK).min(BLOCK);
             gather(shape, self.outputs.lse, [item, head, block * BLOCK], &mut scratch.lse);
@@ -279,7 +279,7 @@ impl<'a, S: Element> OwnedKeys<'a, S> {
                 scores(tier, count, self.gradients.block(item, head, block), values, g);
                 let gradients = &mut g[..count * COLUMNS];
                 let scores = &mut s[..count * COLUMNS];
-                GradientAlongRows { scores, gradients, lse, delta }.on(tier);
+                tier.run(GradientAlongRows { scores, gradients, lse, delta });
                 accumulate(tier, count, scores, self.gradients_along.block(item, head, block), dv);
                 accumulate(tier, count, gradients, self.queries_along.block(item, head, block), dk);
             }

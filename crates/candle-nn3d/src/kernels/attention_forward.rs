@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::attention::{AttentionShape, BLOCK, OWNED, Streamed, Tokens, accumulate, scores};
-use super::element::{Element, Real};
-use super::softmax::{OnlineStep, Pass, Running};
+use super::real::{Element, Real};
+use super::softmax::{OnlineStep, Running};
 use super::tier::Tier;
 use super::tile::COLUMNS;
 
@@ -25,9 +25,9 @@ pub(crate) fn forward<S: Element>(
     shape: &AttentionShape,
     inputs: Inputs<'_, S>,
     out: &mut [S],
-    lse: &mut [S::Compute],
+    lse: &mut [S::Real],
 ) {
-    let one = S::Compute::ONE;
+    let one = S::Real::ONE;
     let keys = Streamed::across(&Tokens::keys(shape, inputs.k), one);
     let values = Streamed::along(&Tokens::keys(shape, inputs.v), one);
     let sweep = Sweep { tier, shape, inputs, keys, values };
@@ -52,8 +52,8 @@ struct Sweep<'a, S: Element> {
     tier: Tier,
     shape: &'a AttentionShape,
     inputs: Inputs<'a, S>,
-    keys: Streamed<S::Compute>,
-    values: Streamed<S::Compute>,
+    keys: Streamed<S::Real>,
+    values: Streamed<S::Real>,
 }
 
 /// What a task needs beyond its share of the output, for panels of 32 queries.
@@ -80,13 +80,13 @@ impl<T: Real> Scratch<T> {
 
 impl<S: Element> Sweep<'_, S> {
     /// Sums exp(score − max) times the values over all keys.
-    fn run(&self, scratch: &mut Scratch<S::Compute>, [item, head, first]: [usize; 3], out: &[S]) {
+    fn run(&self, scratch: &mut Scratch<S::Real>, [item, head, first]: [usize; 3], out: &[S]) {
         let (tier, shape) = (self.tier, self.shape);
         let owned = out.len() / shape.channels();
         let queries = Tokens::queries(shape, self.inputs.q).head(item, head);
-        let scale = S::Compute::from_f64(self.inputs.scale);
+        let scale = S::Real::from_f64(self.inputs.scale);
         queries.pack_across::<COLUMNS>(first..first + owned, scale, &mut scratch.queries);
-        scratch.sums.fill(S::Compute::ZERO);
+        scratch.sums.fill(S::Real::ZERO);
         scratch.running.fill(Running::new());
         for block in 0..shape.keys.div_ceil(BLOCK) {
             let count = (shape.keys - block * BLOCK).min(BLOCK);
@@ -100,7 +100,7 @@ impl<S: Element> Sweep<'_, S> {
             for ((queries, sums), running) in panels.take(owned.div_ceil(COLUMNS)) {
                 scores(tier, count, keys, queries, &mut scratch.scores);
                 let scores = &mut scratch.scores[..count * COLUMNS];
-                OnlineStep { scores, running }.on(tier);
+                tier.run(OnlineStep { scores, running });
                 if block > 0 {
                     shrink(sums, &running.shrink);
                 }
@@ -110,13 +110,7 @@ impl<S: Element> Sweep<'_, S> {
     }
 
     /// Divides the sums by the denominators.
-    fn write(
-        &self,
-        scratch: &Scratch<S::Compute>,
-        head: usize,
-        out: &mut [S],
-        lse: &mut [S::Compute],
-    ) {
+    fn write(&self, scratch: &Scratch<S::Real>, head: usize, out: &mut [S], lse: &mut [S::Real]) {
         let shape = self.shape;
         let rows = out.chunks_exact_mut(shape.channels()).zip(lse.chunks_exact_mut(shape.heads));
         for (i, (out, lse)) in rows.enumerate() {
@@ -125,7 +119,7 @@ impl<S: Element> Sweep<'_, S> {
             lse[head] = max + sum.ln();
             let sums = &scratch.sums[i * shape.padded_width()..][..shape.width];
             let out = &mut out[head * shape.width..][..shape.width];
-            out.iter_mut().zip(sums).for_each(|(out, &x)| *out = S::narrow(x / sum));
+            out.iter_mut().zip(sums).for_each(|(out, &x)| *out = S::store(x / sum));
         }
     }
 }

@@ -69,7 +69,7 @@ struct DropBelow<'a, T: Element> {
 
 impl<T: Element> Kernel for DropBelow<'_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let Self { uniform, threshold, scale, x, y } = self;
         for ((y, x), &u) in y.iter_mut().zip(x).zip(uniform) {
             *y = T::store(if u < threshold { T::Real::ZERO } else { scale * x.load() });

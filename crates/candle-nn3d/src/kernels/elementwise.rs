@@ -57,9 +57,9 @@ struct Map<'a, T, F> {
 
 impl<T: Element, F: Activation> Kernel for Map<'_, T, F> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         for (y, x) in self.y.iter_mut().zip(self.x) {
-            *y = T::store(self.f.value(x.load()));
+            *y = T::store(self.f.value::<FUSED, _>(x.load()));
         }
     }
 }
@@ -73,9 +73,9 @@ struct MapGradient<'a, T, F> {
 
 impl<T: Element, F: Activation> Kernel for MapGradient<'_, T, F> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         for ((dx, x), dy) in self.dx.iter_mut().zip(self.x).zip(self.dy) {
-            *dx = T::store(dy.load() * self.f.slope(x.load()));
+            *dx = T::store(dy.load() * self.f.slope::<FUSED, _>(x.load()));
         }
     }
 }
@@ -88,12 +88,12 @@ struct Geglu<'a, T> {
 
 impl<T: Element> Kernel for Geglu<'_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let width = self.width;
         for (y, x) in self.y.chunks_exact_mut(width).zip(self.x.chunks_exact(2 * width)) {
             let (a, b) = x.split_at(width);
             for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-                *y = T::store(a.load() * Gelu.value(b.load()));
+                *y = T::store(a.load() * Gelu.value::<FUSED, _>(b.load()));
             }
         }
     }
@@ -108,7 +108,7 @@ struct GegluGradient<'a, T> {
 
 impl<T: Element> Kernel for GegluGradient<'_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let width = self.width;
         let rows = self.x.chunks_exact(2 * width).zip(self.dy.chunks_exact(width));
         for (dx, (x, dy)) in self.dx.chunks_exact_mut(2 * width).zip(rows) {
@@ -116,7 +116,7 @@ impl<T: Element> Kernel for GegluGradient<'_, T> {
             let (da, db) = dx.split_at_mut(width);
             for ((((da, db), a), b), dy) in da.iter_mut().zip(db).zip(a).zip(b).zip(dy) {
                 let (dy, b) = (dy.load(), b.load());
-                let (distribution, density) = b.normal();
+                let (distribution, density) = b.normal::<FUSED>();
                 *da = T::store(dy * (b * distribution));
                 *db = T::store(dy * a.load() * (distribution + b * density));
             }

@@ -37,7 +37,7 @@ struct ChannelSums<'a, T> {
 
 impl<T: Element> Kernel for ChannelSums<'_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         for voxel in self.x.chunks_exact(self.sums.len()) {
             for (sum, x) in self.sums.iter_mut().zip(voxel) {
                 *sum += x.load().to_f64();

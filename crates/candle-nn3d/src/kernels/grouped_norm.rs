@@ -172,13 +172,16 @@ struct Forward<'a, T: Element, A> {
 
 impl<T: Element, A: Activation> Kernel for Forward<'_, T, A> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let Table { centre, scale, shift } = self.table;
         let width = centre.len();
         for (y, x) in self.y.chunks_mut(width).zip(self.x.chunks(width)) {
             let table = centre.iter().zip(scale).zip(shift);
             for ((y, x), ((&centre, &scale), &shift)) in y.iter_mut().zip(x).zip(table) {
-                *y = T::store(self.activation.value((x.load() - centre) * scale + shift));
+                *y = T::store(
+                    self.activation
+                        .value::<FUSED, _>((x.load() - centre).mul_add::<FUSED>(scale, shift)),
+                );
             }
         }
     }
@@ -195,7 +198,7 @@ struct InputGradient<'a, T: Element, A> {
 
 impl<T: Element, A: Activation> Kernel for InputGradient<'_, T, A> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let Table { centre, scale, shift } = self.table;
         let InputTable { slope, constant } = self.input;
         let width = centre.len();
@@ -206,9 +209,12 @@ impl<T: Element, A: Activation> Kernel for InputGradient<'_, T, A> {
             let (shift, slope, constant) = (&shift[..n], &slope[..n], &constant[..n]);
             for i in 0..n {
                 let centred = x[i].load() - centre[i];
-                let active = self.activation.slope(centred * scale[i] + shift[i]);
+                let active =
+                    self.activation.slope::<FUSED, _>(centred.mul_add::<FUSED>(scale[i], shift[i]));
                 let dy = dy[i].load() * active;
-                dx[i] = T::store(dy * scale[i] + (centred * slope[i] + constant[i]));
+                dx[i] = T::store(
+                    dy.mul_add::<FUSED>(scale[i], centred.mul_add::<FUSED>(slope[i], constant[i])),
+                );
             }
         }
     }
@@ -225,14 +231,14 @@ struct Sums<'a, T: Element, A> {
 
 impl<T: Element, A: Activation> Kernel for Sums<'_, T, A> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let width = self.table.centre.len();
         let [plain, weighted] = self.sums;
         let mut partial = [vec![T::Real::ZERO; width], vec![T::Real::ZERO; width]];
         let blocks = self.x.chunks(BLOCK * width).zip(self.dy.chunks(BLOCK * width));
         for (x, dy) in blocks {
             for (x, dy) in x.chunks(width).zip(dy.chunks(width)) {
-                add_row(self.activation, self.table, x, dy, &mut partial);
+                add_row::<FUSED, _>(self.activation, self.table, x, dy, &mut partial);
             }
             for (sums, partial) in [&mut *plain, &mut *weighted].into_iter().zip(&mut partial) {
                 for (sum, partial) in sums.iter_mut().zip(partial) {
@@ -245,7 +251,7 @@ impl<T: Element, A: Activation> Kernel for Sums<'_, T, A> {
 }
 
 #[inline(always)]
-fn add_row<T: Element>(
+fn add_row<const FUSED: bool, T: Element>(
     activation: impl Activation,
     table: &Table<T::Real>,
     x: &[T],
@@ -258,8 +264,9 @@ fn add_row<T: Element>(
     let (centre, scale, shift) = (&table.centre[..n], &table.scale[..n], &table.shift[..n]);
     for i in 0..n {
         let centred = x[i].load() - centre[i];
-        let dy = dy[i].load() * activation.slope(centred * scale[i] + shift[i]);
+        let dy = dy[i].load()
+            * activation.slope::<FUSED, _>(centred.mul_add::<FUSED>(scale[i], shift[i]));
         plain[i] += dy;
-        weighted[i] += dy * centred;
+        weighted[i] = dy.mul_add::<FUSED>(centred, weighted[i]);
     }
 }

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::element::{Element, Real};
 use super::panels::Rows;
+use super::real::{Element, Real};
 use super::tier::Tier;
 use super::tile::{COLUMNS, ROWS, TileProduct};
 
@@ -32,7 +32,7 @@ pub(crate) struct PackedMatrix<T> {
 }
 
 impl<T: Real> PackedMatrix<T> {
-    pub(crate) fn new<S: Element<Compute = T>>(weight: &[S], c_in: usize, use_as: Weight) -> Self {
+    pub(crate) fn new<S: Element<Real = T>>(weight: &[S], c_in: usize, use_as: Weight) -> Self {
         let (rows, c_out) = (Rows::new(weight, c_in), weight.len() / c_in);
         let [depth, columns] = match use_as {
             Weight::Forward => [c_in, c_out],
@@ -58,22 +58,22 @@ impl<T: Real> PackedMatrix<T> {
 pub(crate) fn multiply<S: Element>(
     tier: Tier,
     x: &[S],
-    matrix: &PackedMatrix<S::Compute>,
+    matrix: &PackedMatrix<S::Real>,
     bias: Option<&[S]>,
     y: &mut [S],
 ) {
     let PackedMatrix { depth, columns, .. } = *matrix;
     y.par_chunks_mut(OWNED * columns).zip(x.par_chunks(OWNED * depth)).for_each_init(
-        || vec![S::Compute::ZERO; OWNED * depth],
+        || vec![S::Real::ZERO; OWNED * depth],
         |packed, (y, x)| {
             let rows = Rows::new(x, depth);
             let count = x.len() / depth;
-            rows.pack_across::<ROWS>(0..count, S::Compute::ONE, packed);
+            rows.pack_across::<ROWS>(0..count, S::Real::ONE, packed);
             for (panel, right) in matrix.panels.chunks_exact(COLUMNS * depth).enumerate() {
                 let lefts = packed.chunks_exact(ROWS * depth).take(count.div_ceil(ROWS));
                 for (left, y) in lefts.zip(y.chunks_mut(ROWS * columns)) {
-                    let mut tile = [S::Compute::ZERO; ROWS * COLUMNS];
-                    S::Compute::multiply_tile(
+                    let mut tile = [S::Real::ZERO; ROWS * COLUMNS];
+                    S::Real::multiply_tile(
                         tier,
                         TileProduct {
                             depth,
@@ -95,13 +95,13 @@ pub(crate) fn multiply<S: Element>(
     );
 }
 
-fn write<S: Element>(y: &mut [S], sums: &[S::Compute], bias: Option<&[S]>) {
+fn write<S: Element>(y: &mut [S], sums: &[S::Real], bias: Option<&[S]>) {
     match bias {
         Some(bias) => {
             let terms = sums.iter().zip(bias);
-            y.iter_mut().zip(terms).for_each(|(y, (&x, b))| *y = S::narrow(x + b.widen()));
+            y.iter_mut().zip(terms).for_each(|(y, (&x, b))| *y = S::store(x + b.load()));
         }
-        None => y.iter_mut().zip(sums).for_each(|(y, &x)| *y = S::narrow(x)),
+        None => y.iter_mut().zip(sums).for_each(|(y, &x)| *y = S::store(x)),
     }
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn outer_products<S: Element>(
     let (height, width) = (left.width(), right.width());
     let padded_width = width.next_multiple_of(COLUMNS);
     let size = height.next_multiple_of(ROWS) * padded_width;
-    let mut partial = vec![S::Compute::ZERO; count.div_ceil(SEGMENT) * size];
+    let mut partial = vec![S::Real::ZERO; count.div_ceil(SEGMENT) * size];
     partial.par_chunks_exact_mut(size).enumerate().for_each(|(segment, sums)| {
         let rows = segment * SEGMENT..((segment + 1) * SEGMENT).min(count);
         sums.par_chunks_mut(OWNED * padded_width).enumerate().for_each(|(task, sums)| {
@@ -128,11 +128,11 @@ pub(crate) fn outer_products<S: Element>(
             }
         });
     });
-    let mut out = vec![S::default(); height * width];
+    let mut out = S::zeros(height * width);
     out.par_chunks_mut(width).enumerate().for_each(|(row, out)| {
         for (column, out) in out.iter_mut().enumerate() {
             let sums = partial.iter().skip(row * padded_width + column).step_by(size);
-            *out = S::narrow(sums.fold(S::Compute::ZERO, |all, &sum| all + sum));
+            *out = S::store(sums.fold(S::Real::ZERO, |all, &sum| all + sum));
         }
     });
     out
@@ -143,9 +143,9 @@ fn add_outer_products<S: Element>(
     left: Rows<'_, S>,
     right: Rows<'_, S>,
     block: std::ops::Range<usize>,
-    sums: &mut [S::Compute],
+    sums: &mut [S::Real],
 ) {
-    let (depth, one) = (block.len(), S::Compute::ONE);
+    let (depth, one) = (block.len(), S::Real::ONE);
     let padded_width = right.width().next_multiple_of(COLUMNS);
     let mut packed_left = vec![one; depth * left.width().next_multiple_of(ROWS)];
     let mut packed_right = vec![one; depth * padded_width];
@@ -153,7 +153,7 @@ fn add_outer_products<S: Element>(
     right.pack_along::<COLUMNS>(block, one, &mut packed_right);
     for (panel, right) in packed_right.chunks_exact(depth * COLUMNS).enumerate() {
         for (group, left) in packed_left.chunks_exact(depth * ROWS).enumerate() {
-            S::Compute::multiply_tile(
+            S::Real::multiply_tile(
                 tier,
                 TileProduct {
                     depth,
@@ -171,14 +171,14 @@ fn add_outer_products<S: Element>(
 
 /// `Σ_row x[row]`: the gradient of a bias from that of the outputs.
 pub(crate) fn sum_of_rows<S: Element>(x: &[S], width: usize) -> Vec<S> {
-    let mut partial = vec![S::Compute::ZERO; x.len().div_ceil(SEGMENT * width) * width];
+    let mut partial = vec![S::Real::ZERO; x.len().div_ceil(SEGMENT * width) * width];
     let segments = x.par_chunks(SEGMENT * width);
     partial.par_chunks_exact_mut(width).zip(segments).for_each(|(sums, rows)| {
         for row in rows.chunks_exact(width) {
-            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum = *sum + x.widen());
+            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.load());
         }
     });
     let column = |j: usize| partial.iter().skip(j).step_by(width);
-    let sum = |j| column(j).fold(S::Compute::ZERO, |all, &sum| all + sum);
-    (0..width).map(|j| S::narrow(sum(j))).collect()
+    let sum = |j| column(j).fold(S::Real::ZERO, |all, &sum| all + sum);
+    (0..width).map(|j| S::store(sum(j))).collect()
 }

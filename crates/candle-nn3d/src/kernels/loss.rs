@@ -9,7 +9,7 @@ use super::vectorise::Kernel;
 /// Elements per partial sum, and lanes within it: part of the result's definition, so that neither
 /// threads nor vectors can change it.
 const CHUNK: usize = 1 << 13;
-const LANES: usize = 8;
+const LANES: usize = 32;
 
 /// What a difference costs.
 pub(crate) trait Penalty: Copy + Send + Sync {
@@ -124,8 +124,10 @@ struct Sum<'a, P, T> {
 
 impl<P: Penalty, T: Element> Kernel for Sum<'_, P, T> {
     #[inline(always)]
-    fn run(self) {
-        let Self { penalty, a, b, lanes } = self;
+    fn run<const FUSED: bool>(self) {
+        let Self { penalty, a, b, lanes: out } = self;
+        // A copy, which stays in registers.
+        let mut lanes = *out;
         let cost = |a: T, b: T| penalty.value(a.load().to_f64() - b.load().to_f64());
         let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
         for (a, b) in a.iter().zip(b) {
@@ -136,6 +138,7 @@ impl<P: Penalty, T: Element> Kernel for Sum<'_, P, T> {
         for (lane, (&a, &b)) in a_rest.iter().zip(b_rest).enumerate() {
             lanes[lane] += cost(a, b);
         }
+        *out = lanes;
     }
 }
 
@@ -149,7 +152,7 @@ struct Slope<'a, P, T> {
 
 impl<P: Penalty, T: Element> Kernel for Slope<'_, P, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let Self { penalty, factor, a, b, gradient } = self;
         for ((gradient, a), b) in gradient.iter_mut().zip(a).zip(b) {
             let slope = penalty.slope(a.load().to_f64() - b.load().to_f64());

@@ -110,7 +110,7 @@ struct MaxLine<'a, T> {
 
 impl<T: Element> Kernel for MaxLine<'_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let Self { windows, x, ox, oy, best, mut taps } = self;
         let channels = windows.channels;
         let [_, sy, sz] = windows.input;
@@ -160,7 +160,7 @@ struct GradientLine<'a, T: Element> {
 
 impl<T: Element> Kernel for GradientLine<'_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let Self { windows, taps, upstream, ix, iy, sums, out } = self;
         let channels = windows.channels;
         let [_, sy, sz] = windows.output;

@@ -4,7 +4,6 @@ pub(crate) mod tier;
 
 mod aligned;
 mod conv_element;
-pub(crate) mod element;
 pub(crate) mod fresh;
 pub(crate) mod real;
 mod vector;
@@ -32,7 +31,6 @@ pub(crate) mod attention_forward;
 pub(crate) mod linear;
 pub(crate) mod panels;
 pub(crate) mod softmax;
-pub(crate) mod softmax_exp;
 pub(crate) mod tile;
 
 pub(crate) mod arithmetic;

@@ -122,7 +122,7 @@ struct Columns<'a, T> {
 
 impl<T: Element> Kernel for Columns<'_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let Self { x, width, mean, squares } = self;
         let zeros = || vec![T::Real::ZERO; width];
         let (mut centre, mut sum, mut sum_of_squares) = (zeros(), zeros(), zeros());

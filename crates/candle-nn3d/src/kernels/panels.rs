@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::element::Element;
+use super::real::{Element, Real};
 
 /// Some columns of a row-major matrix: all of it, or one head of an activation.
 #[derive(Clone, Copy, Debug)]
@@ -40,17 +40,17 @@ impl<'a, S: Element> Rows<'a, S> {
     pub(crate) fn pack_across<const W: usize>(
         &self,
         rows: Range<usize>,
-        factor: S::Compute,
-        out: &mut [S::Compute],
+        factor: S::Real,
+        out: &mut [S::Real],
     ) {
         for (panel, out) in out.chunks_exact_mut(self.width * W).enumerate() {
             for i in 0..W {
                 let column = out[i..].iter_mut().step_by(W);
                 let index = rows.start + panel * W + i;
                 if index < rows.end {
-                    column.zip(self.row(index)).for_each(|(out, x)| *out = x.widen() * factor);
+                    column.zip(self.row(index)).for_each(|(out, x)| *out = x.load() * factor);
                 } else {
-                    column.for_each(|out| *out = S::Compute::default());
+                    column.for_each(|out| *out = S::Real::ZERO);
                 }
             }
         }
@@ -62,8 +62,8 @@ impl<'a, S: Element> Rows<'a, S> {
     pub(crate) fn pack_along<const W: usize>(
         &self,
         rows: Range<usize>,
-        factor: S::Compute,
-        out: &mut [S::Compute],
+        factor: S::Real,
+        out: &mut [S::Real],
     ) {
         let height = out.len() / self.width.next_multiple_of(W);
         for (panel, out) in out.chunks_exact_mut(height * W).enumerate() {
@@ -71,8 +71,8 @@ impl<'a, S: Element> Rows<'a, S> {
             for (out, index) in out.chunks_exact_mut(W).zip(rows.clone()) {
                 let row = &self.row(index)[columns.clone()];
                 let (out, missing) = out.split_at_mut(row.len());
-                out.iter_mut().zip(row).for_each(|(out, x)| *out = x.widen() * factor);
-                missing.fill(S::Compute::default());
+                out.iter_mut().zip(row).for_each(|(out, x)| *out = x.load() * factor);
+                missing.fill(S::Real::ZERO);
             }
         }
     }

@@ -7,6 +7,8 @@ use candle_core::WithDType;
 use half::bf16;
 use half::vec::HalfBitsVecExt;
 
+use super::tier::Tier;
+use super::tile::{self, TileProduct};
 use super::{exponential, normal};
 
 /// The numbers that a kernel computes in: `f32`, or `f64` where gradients are checked.
@@ -26,17 +28,27 @@ pub(crate) trait Real:
 {
     const ZERO: Self;
     const ONE: Self;
+    const NEG_INFINITY: Self;
     fn from_f64(x: f64) -> Self;
     fn to_f64(self) -> f64;
-    /// The exponential.
-    fn exp(self) -> Self;
+    fn abs(self) -> Self;
+    /// The natural logarithm.
+    fn ln(self) -> Self;
+    /// `self · factor + term`, rounded once if `FUSED`: fast only where the processor fuses them.
+    fn mul_add<const FUSED: bool>(self, factor: Self, term: Self) -> Self;
+    /// e to the power of this number, which is at most 0, or barely above by rounding; `FUSED` says
+    /// that the processor fuses multiplication and addition.
+    fn exp_of_nonpositive<const FUSED: bool>(self) -> Self;
     /// The standard normal distribution and its density.
-    fn normal(self) -> (Self, Self);
+    fn normal<const FUSED: bool>(self) -> (Self, Self);
+    /// One tile of a product of matrices.
+    fn multiply_tile(tier: Tier, product: TileProduct<'_, Self>);
 }
 
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const NEG_INFINITY: Self = Self::NEG_INFINITY;
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
@@ -49,19 +61,39 @@ impl Real for f32 {
     }
 
     #[inline(always)]
-    fn exp(self) -> Self {
-        exponential::exp(self)
+    fn abs(self) -> Self {
+        self.abs()
+    }
+
+    fn ln(self) -> Self {
+        self.ln()
     }
 
     #[inline(always)]
-    fn normal(self) -> (Self, Self) {
-        normal::normal(self, &normal::SINGLE)
+    fn mul_add<const FUSED: bool>(self, factor: Self, term: Self) -> Self {
+        if FUSED { self.mul_add(factor, term) } else { self * factor + term }
+    }
+
+    #[inline(always)]
+    fn exp_of_nonpositive<const FUSED: bool>(self) -> Self {
+        exponential::exp_of_nonpositive::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn normal<const FUSED: bool>(self) -> (Self, Self) {
+        normal::normal::<FUSED, _, _>(self, &normal::SINGLE)
+    }
+
+    #[inline(always)]
+    fn multiply_tile(tier: Tier, product: TileProduct<'_, Self>) {
+        tile::multiply_f32(tier, product);
     }
 }
 
 impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const NEG_INFINITY: Self = Self::NEG_INFINITY;
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
@@ -74,13 +106,32 @@ impl Real for f64 {
     }
 
     #[inline(always)]
-    fn exp(self) -> Self {
-        Self::exp(self)
+    fn abs(self) -> Self {
+        self.abs()
+    }
+
+    fn ln(self) -> Self {
+        self.ln()
     }
 
     #[inline(always)]
-    fn normal(self) -> (Self, Self) {
-        normal::normal(self, &normal::DOUBLE)
+    fn mul_add<const FUSED: bool>(self, factor: Self, term: Self) -> Self {
+        if FUSED { self.mul_add(factor, term) } else { self * factor + term }
+    }
+
+    #[inline(always)]
+    fn exp_of_nonpositive<const FUSED: bool>(self) -> Self {
+        self.exp()
+    }
+
+    #[inline(always)]
+    fn normal<const FUSED: bool>(self) -> (Self, Self) {
+        normal::normal::<FUSED, _, _>(self, &normal::DOUBLE)
+    }
+
+    #[inline(always)]
+    fn multiply_tile(_: Tier, product: TileProduct<'_, Self>) {
+        tile::multiply_portable(product);
     }
 }
 

@@ -84,7 +84,7 @@ struct Line<'a, T: Element> {
 
 impl<T: Element> Kernel for Line<'_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let Self { taps: [along_x, along_y], rows, along_z, item, gathered, sums, out } = self;
         let (length, channels) = (gathered.len(), sums.len());
         let mut untouched = true;

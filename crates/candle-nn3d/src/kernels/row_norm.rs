@@ -124,7 +124,7 @@ struct Forward<'a, T> {
 
 impl<T: Element> Kernel for Forward<'_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let RowNorm { eps, weight, bias, .. } = self.norm;
         let channels = weight.len();
         for (y, x) in self.y.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels)) {
@@ -148,7 +148,7 @@ struct Backward<'a, T: Element> {
 
 impl<T: Element> Kernel for Backward<'_, T> {
     #[inline(always)]
-    fn run(mut self) {
+    fn run<const FUSED: bool>(mut self) {
         let channels = self.norm.weight.len();
         let mut scratch = vec![T::Real::ZERO; channels];
         let block = BLOCK * channels;

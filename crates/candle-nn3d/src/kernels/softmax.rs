@@ -1,38 +1,8 @@
 //! The passes of a softmax over scores that come block by block, 32 columns side by side.
 
-use multiversion::multiversion;
-
-use super::element::Real;
-use super::tier::Tier;
+use super::real::Real;
 use super::tile::COLUMNS;
-
-/// A loop that is compiled once per tier.
-pub(crate) trait Pass {
-    /// Runs it; `FUSED` says that multiplications and additions fuse.
-    fn run<const FUSED: bool>(self);
-
-    /// Runs it on a tier, which the processor must have.
-    fn on(self, tier: Tier)
-    where
-        Self: Sized,
-    {
-        match tier {
-            Tier::Portable => self.run::<false>(),
-            Tier::Avx2 => on_avx2(self),
-            Tier::Avx512 | Tier::Avx512Bf16 => on_avx512(self),
-        }
-    }
-}
-
-#[multiversion(targets("x86_64+avx2+fma"))]
-fn on_avx2<P: Pass>(pass: P) {
-    pass.run::<true>();
-}
-
-#[multiversion(targets("x86_64+avx2+fma+avx512f+avx512bw+avx512dq+avx512vl"))]
-fn on_avx512<P: Pass>(pass: P) {
-    pass.run::<true>();
-}
+use super::vectorise::Kernel;
 
 /// What a softmax down each of the 32 columns knows after some blocks of scores.
 #[derive(Clone, Debug)]
@@ -58,7 +28,7 @@ pub(crate) struct OnlineStep<'a, T> {
     pub(crate) running: &'a mut Running<T>,
 }
 
-impl<T: Real> Pass for OnlineStep<'_, T> {
+impl<T: Real> Kernel for OnlineStep<'_, T> {
     #[inline(always)]
     fn run<const FUSED: bool>(self) {
         let (rows, _) = self.scores.as_chunks_mut::<COLUMNS>();
@@ -78,7 +48,7 @@ impl<T: Real> Pass for OnlineStep<'_, T> {
         for row in rows {
             for j in 0..COLUMNS {
                 row[j] = (row[j] - max[j]).exp_of_nonpositive::<FUSED>();
-                sum[j] = sum[j] + row[j];
+                sum[j] += row[j];
             }
         }
         self.running.max = max;
@@ -96,7 +66,7 @@ pub(crate) struct GradientDownColumns<'a, T> {
     pub(crate) delta: &'a [T; COLUMNS],
 }
 
-impl<T: Real> Pass for GradientDownColumns<'_, T> {
+impl<T: Real> Kernel for GradientDownColumns<'_, T> {
     #[inline(always)]
     fn run<const FUSED: bool>(self) {
         let (lse, delta) = (*self.lse, *self.delta);
@@ -121,7 +91,7 @@ pub(crate) struct GradientAlongRows<'a, T> {
     pub(crate) delta: &'a [T],
 }
 
-impl<T: Real> Pass for GradientAlongRows<'_, T> {
+impl<T: Real> Kernel for GradientAlongRows<'_, T> {
     #[inline(always)]
     fn run<const FUSED: bool>(self) {
         let (scores, _) = self.scores.as_chunks_mut::<COLUMNS>();

@@ -2,7 +2,7 @@
 //! registers while the sum runs.
 #![expect(unsafe_code, reason = "vector instructions on pointers whose bounds one function checks")]
 
-use super::element::Real;
+use super::real::Real;
 use super::tier::Tier;
 
 /// Rows of a tile.
@@ -83,7 +83,7 @@ pub(crate) fn multiply_portable<T: Real>(product: TileProduct<'_, T>) {
                 let r = &right[k * COLUMNS + column..][..C];
                 for i in 0..R {
                     for j in 0..C {
-                        sums[i][j] = sums[i][j] + l[i] * r[j];
+                        sums[i][j] += l[i] * r[j];
                     }
                 }
             }
