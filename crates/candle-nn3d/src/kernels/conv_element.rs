@@ -22,23 +22,7 @@ pub(crate) trait Element: Copy + Default + Send + Sync + 'static {
     /// # Safety
     /// The processor has the instructions of `V`; `from` is valid for `valid` numbers, or for a
     /// vector of them if that is less.
-    #[inline(always)]
-    unsafe fn load<V: Vector>(from: *const Self, valid: usize) -> V {
-        let mut part = [0.0_f32; LINE];
-        // SAFETY: only `valid` numbers are read; the buffer is no shorter than any vector.
-        unsafe {
-            if valid >= V::LANES {
-                for i in 0..V::LANES {
-                    part[i] = from.add(i).read().widen();
-                }
-            } else {
-                for i in 0..valid {
-                    part[i] = from.add(i).read().widen();
-                }
-            }
-            V::load(part.as_ptr())
-        }
-    }
+    unsafe fn load<V: Vector>(from: *const Self, valid: usize) -> V;
 
     /// The first `valid` numbers of a vector.
     ///
@@ -127,6 +111,19 @@ impl Element for bf16 {
     #[inline(always)]
     fn as_f32_mut(_: &mut [Self]) -> Option<&mut [f32]> {
         None
+    }
+    #[inline(always)]
+    unsafe fn load<V: Vector>(from: *const Self, valid: usize) -> V {
+        // SAFETY: only `valid` numbers are read; bf16 is its bits; the buffer is no shorter than
+        // any vector.
+        unsafe {
+            if valid >= V::LANES {
+                return V::load_bf16(from.cast());
+            }
+            let mut part = [bf16::ZERO; LINE];
+            std::ptr::copy_nonoverlapping(from, part.as_mut_ptr(), valid);
+            V::load_bf16(part.as_ptr().cast())
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) trait Vector: Copy {
     /// All lanes the same.
     unsafe fn splat(value: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
+    /// From the bits of bf16, of any alignment too.
+    unsafe fn load_bf16(from: *const u16) -> Self;
     unsafe fn store(self, to: *mut f32);
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn sub(self, other: Self) -> Self;
@@ -113,6 +115,12 @@ impl Vector for F32x4 {
         Self(unsafe { from.cast::<[f32; 4]>().read_unaligned() })
     }
     #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self {
+        // SAFETY: valid for four numbers, by the trait's contract.
+        let bits = unsafe { from.cast::<[u16; 4]>().read_unaligned() };
+        Self(bits.map(|bits| f32::from_bits(u32::from(bits) << 16)))
+    }
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: valid for four numbers, by the trait's contract.
         unsafe { to.cast::<[f32; 4]>().write_unaligned(self.0) }
@@ -154,7 +162,8 @@ mod x86 {
 
     macro_rules! vector {
         ($vector:ty, $lanes:literal, $features:literal, $run:ident, $kernel:ident, [$($rows:literal)*],
-         $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $fma:ident $fnma:ident) => {
+         $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $fma:ident $fnma:ident,
+         $as_f32:ident $shift:ident $widen:ident $load_half:ident) => {
             impl Vector for $vector {
                 const LANES: usize = $lanes;
                 const ROWS: usize = [$($rows),*].len();
@@ -170,6 +179,11 @@ mod x86 {
                 unsafe fn load(from: *const f32) -> Self {
                     // SAFETY: instruction and pointer hold by the trait's contract.
                     unsafe { $load(from) }
+                }
+                #[inline(always)]
+                unsafe fn load_bf16(from: *const u16) -> Self {
+                    // SAFETY: instructions and pointer hold by the trait's contract.
+                    unsafe { $as_f32($shift::<16>($widen($load_half(from.cast())))) }
                 }
                 #[inline(always)]
                 unsafe fn store(self, to: *mut f32) {
@@ -226,12 +240,14 @@ mod x86 {
         __m512, 16, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma", run_avx512, block_avx512,
         [1 2 3 4 5 6 7 8 9 10 11 12],
         _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps
-        _mm512_fmadd_ps _mm512_fnmadd_ps
+        _mm512_fmadd_ps _mm512_fnmadd_ps,
+        _mm512_castsi512_ps _mm512_slli_epi32 _mm512_cvtepu16_epi32 _mm256_loadu_si256
     );
     vector!(
         __m256, 8, "avx2,fma", run_avx2, block_avx2,
         [1 2 3 4 5 6],
         _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps
-        _mm256_fmadd_ps _mm256_fnmadd_ps
+        _mm256_fmadd_ps _mm256_fnmadd_ps,
+        _mm256_castsi256_ps _mm256_slli_epi32 _mm256_cvtepu16_epi32 _mm_loadu_si128
     );
 }
