@@ -3,7 +3,7 @@
 pub(crate) mod tier;
 
 mod aligned;
-mod conv_element;
+pub(crate) mod conv_element;
 pub(crate) mod element;
 pub(crate) mod real;
 mod vector;
