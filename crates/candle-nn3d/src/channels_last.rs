@@ -11,7 +11,7 @@ use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use crate::error::Error;
-use crate::kernels::fresh::{self, Number};
+use crate::kernels::fresh::{self, Plain};
 
 /// Activations as `[n, x, y, z, c]`, contiguous.
 #[derive(Clone, Debug)]
@@ -149,7 +149,7 @@ impl CustomOp1 for TransposeLastTwo {
     }
 }
 
-fn transposed<T: Copy + Number + Send + Sync>(x: &[T], a: usize, b: usize) -> Vec<T> {
+fn transposed<T: Copy + Plain + Send + Sync>(x: &[T], a: usize, b: usize) -> Vec<T> {
     let mut out = fresh::zeros(x.len());
     // A block of `TILE` rows of the result reads `TILE` columns of the source, tile by tile.
     let matrices = out.par_chunks_mut(a * b).zip(x.par_chunks(a * b));

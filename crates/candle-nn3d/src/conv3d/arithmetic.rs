@@ -1,7 +1,7 @@
 //! The arithmetic of convolutions on candle's storage: which kernel computes which dtype.
 //!
-//! f64 takes the reference kernels. bf16 is computed in f32 and rounded once: forward as it is read,
-//! in the gradients from widened copies.
+//! f64 takes the reference kernels. bf16 is widened as the kernels read it, computed in f32 and rounded
+//! once; only weights are widened ahead.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, Layout, Result};
@@ -9,9 +9,10 @@ use half::bf16;
 use rayon::prelude::*;
 
 use crate::conv_shape::ConvShape;
+use crate::kernels::conv_element::Element;
 use crate::kernels::conv3d::{Conv3dAlgorithm, PackedWeights, forward as forward_with};
 use crate::kernels::conv3d_input_gradient::input_gradient as input_gradient_with;
-use crate::kernels::conv3d_weight_gradient::weight_gradient_f32;
+use crate::kernels::conv3d_weight_gradient::weight_gradient as weight_gradient_with;
 use crate::kernels::tier::Tier;
 use crate::kernels::{channel_sums as sums, conv3d_reference as reference, fresh};
 
@@ -30,8 +31,10 @@ pub(super) fn forward(
         // The kernel widens x as it reads it, so only the weights are ever f32.
         let bias = bias.map(widened).transpose()?;
         let tier = Tier::current();
-        let weights = PackedWeights::new(tier, algorithm, shape, &widened(weight)?);
-        return forward_prepared(shape, x, &weights, bias.as_deref());
+        let weights = PackedWeights::temporary(tier, algorithm, shape, &widened(weight)?);
+        let y = forward_prepared(shape, x, &weights, bias.as_deref());
+        weights.give_back();
+        return y;
     }
     computed(
         [x, weight],
@@ -74,6 +77,15 @@ pub(super) fn input_gradient(
     bias: Option<Operand<'_>>,
 ) -> Result<CpuStorage> {
     let len = shape.batch * shape.n_in() * shape.c_in;
+    if let CpuStorage::BF16(values) = dy.0 {
+        let (weight, bias) = (widened(weight)?, bias.map(widened).transpose()?);
+        let (values, bias) = (contiguous(values, dy.1)?, bias.as_deref());
+        let mut dx = fresh::zeros(len);
+        input_gradient_with(shape, values, &weight, bias, &mut dx, |shape, x, weight, bias, y| {
+            pack_and_forward(algorithm, shape, x, weight, bias, y);
+        });
+        return Ok(CpuStorage::BF16(dx));
+    }
     computed(
         [dy, weight],
         bias,
@@ -93,12 +105,18 @@ pub(super) fn weight_gradient(
     x: Operand<'_>,
     dy: Operand<'_>,
 ) -> Result<CpuStorage> {
-    let len = shape.c_out * shape.c_in_per_group() * shape.n_taps();
+    let (tier, len) = (Tier::current(), shape.c_out * shape.c_in_per_group() * shape.n_taps());
+    if let (CpuStorage::BF16(of_x), CpuStorage::BF16(of_dy)) = (x.0, dy.0) {
+        let (x, dy) = (contiguous(of_x, x.1)?, contiguous(of_dy, dy.1)?);
+        let mut dw = fresh::zeros(len);
+        weight_gradient_with(tier, algorithm, shape, x, dy, &mut dw);
+        return Ok(CpuStorage::BF16(narrowed(&dw)));
+    }
     computed(
         [x, dy],
         None,
         len,
-        |x, dy, _, dw| weight_gradient_f32(Tier::current(), algorithm, shape, x, dy, dw),
+        |x, dy, _, dw| weight_gradient_with(tier, algorithm, shape, x, dy, dw),
         |x, dy, _, dw| reference::weight_gradient(shape, x, dy, dw),
     )
 }
@@ -123,20 +141,21 @@ pub(super) fn channel_sums(
     })
 }
 
-fn pack_and_forward(
+fn pack_and_forward<T: Element>(
     algorithm: Conv3dAlgorithm,
     shape: &ConvShape,
-    x: &[f32],
+    x: &[T],
     weight: &[f32],
     bias: Option<&[f32]>,
-    y: &mut [f32],
+    y: &mut [T],
 ) {
     let tier = Tier::current();
-    let weights = PackedWeights::new(tier, algorithm, shape, weight);
+    let weights = PackedWeights::temporary(tier, algorithm, shape, weight);
     forward_with(tier, shape, x, &weights, bias, y);
+    weights.give_back();
 }
 
-/// Computes `len` numbers from two tensors of one dtype and an optional third.
+/// Computes `len` numbers from two tensors of f32 or f64 and an optional third.
 fn computed(
     [a, b]: [Operand<'_>; 2],
     bias: Option<Operand<'_>>,
@@ -158,12 +177,6 @@ fn computed(
             let (a, b) = (contiguous(a.0.as_slice()?, a.1)?, contiguous(b.0.as_slice()?, b.1)?);
             in_f64(a, b, bias.transpose()?, &mut out);
             Ok(CpuStorage::F64(out))
-        }
-        DType::BF16 => {
-            let bias = bias.map(widened).transpose()?;
-            let mut out = fresh::zeros(len);
-            in_f32(&widened(a)?, &widened(b)?, bias.as_deref(), &mut out);
-            Ok(CpuStorage::BF16(narrowed(&out)))
         }
         other => Err(unexpected(other)),
     }

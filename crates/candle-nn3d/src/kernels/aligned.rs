@@ -1,31 +1,34 @@
 //! Buffers of f32 that begin on a cache line, and those that a thread keeps between calls.
-#![expect(unsafe_code, reason = "a vector of cache lines is read as a slice of its numbers")]
 
 use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
+
+use super::fresh;
 
 /// Numbers in one cache line.
 pub(crate) const LINE: usize = 16;
 
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; LINE]);
-
 /// A buffer of f32 on a 64-byte boundary, so that no vector straddles two cache lines.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct AlignedVec {
-    lines: Vec<Line>,
+    /// A line longer than what is asked for. A plain vector of zeros gets its pages from the system
+    /// when they are first touched, by whichever thread that is.
+    numbers: Vec<f32>,
+    start: usize,
     len: usize,
 }
 
 impl AlignedVec {
     /// `len` zeros.
     pub(crate) fn zeros(len: usize) -> Self {
-        Self { lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)], len }
+        let numbers: Vec<f32> = fresh::zeros(len + LINE);
+        let start = numbers.as_ptr().align_offset(64).min(LINE);
+        Self { numbers, start, len }
     }
 
     /// The first `len` numbers, after growing to hold them; what they are is left open.
     pub(crate) fn first(&mut self, len: usize) -> &mut [f32] {
-        if self.lines.len() * LINE < len {
+        if self.numbers.len() < len + LINE {
             // Not `resize`, which would copy what nobody wants to keep.
             *self = Self::zeros(len);
         }
@@ -34,14 +37,11 @@ impl AlignedVec {
     }
 
     pub(crate) fn as_slice(&self) -> &[f32] {
-        // SAFETY: `Line` is `repr(C)` of 16 f32 without padding, so `lines` holds
-        // `16 * lines.len() >= len` consecutive, initialised f32; the borrow is that of `self`.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        &self.numbers[self.start..][..self.len]
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
-        // SAFETY: as in `as_slice`; the borrow is exclusive.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        &mut self.numbers[self.start..][..self.len]
     }
 }
 
@@ -56,6 +56,24 @@ pub(crate) fn with_scratch<T>(len: usize, body: impl FnOnce(&mut [f32]) -> T) ->
         Err(_) => body(AlignedVec::zeros(len).as_mut_slice()),
     })
 }
+
+/// A buffer of at least `len` numbers, of unspecified value, that several threads may fill; it is
+/// one that came back by [`give_back`], if there is any.
+pub(crate) fn take_kept(len: usize) -> AlignedVec {
+    let mut buffer = KEPT.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+    buffer.first(len);
+    buffer
+}
+
+/// Keeps a buffer for the next who needs one; of two, the larger.
+pub(crate) fn give_back(buffer: AlignedVec) {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.as_ref().is_none_or(|kept| kept.len < buffer.len) {
+        *kept = Some(buffer);
+    }
+}
+
+static KEPT: Mutex<Option<AlignedVec>> = Mutex::new(None);
 
 #[cfg(test)]
 mod tests {

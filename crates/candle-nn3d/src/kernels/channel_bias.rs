@@ -48,7 +48,7 @@ struct AddBias<'a, T> {
 
 impl<T: Element> Kernel for AddBias<'_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let channels = self.bias.len();
         let voxels = self.x.chunks_exact(channels).zip(self.y.chunks_exact_mut(channels));
         for (x, y) in voxels {
@@ -66,7 +66,7 @@ struct Sums<'a, T> {
 
 impl<T: Element> Kernel for Sums<'_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         for voxel in self.x.chunks_exact(self.sums.len()) {
             for (sum, x) in self.sums.iter_mut().zip(voxel) {
                 *sum += x.load().to_f64();

@@ -6,10 +6,40 @@
 //! alone they are a convolution of `dy` with these taps, turned around: no zeros are multiplied,
 //! and the fast forward kernels serve gradients too. With stride 1 there is one phase.
 
+use half::bf16;
 use rayon::prelude::*;
 
-use super::conv3d_reference::Float;
+use super::conv_element::Element;
+use super::fresh::{self, Plain};
 use crate::conv_shape::ConvShape;
+
+/// A number of a volume.
+pub(crate) trait Number: Plain + Default + Send + Sync {
+    /// That of the weights and the bias which a convolution of such volumes takes.
+    type Weight: Plain + Default + Send + Sync;
+    fn round(value: Self::Weight) -> Self;
+}
+
+impl Number for f32 {
+    type Weight = Self;
+    fn round(value: Self) -> Self {
+        value
+    }
+}
+
+impl Number for f64 {
+    type Weight = Self;
+    fn round(value: Self) -> Self {
+        value
+    }
+}
+
+impl Number for bf16 {
+    type Weight = f32;
+    fn round(value: f32) -> Self {
+        Element::round(value)
+    }
+}
 
 /// What one axis is to the input voxels that agree modulo the stride.
 #[derive(Clone, Debug)]
@@ -57,17 +87,27 @@ impl Phase {
     }
 }
 
+/// A stride-1 convolution `(shape, x, weight, bias, y)`.
+pub(crate) trait Forward<T: Number>:
+    Fn(&ConvShape, &[T], &[T::Weight], Option<&[T::Weight]>, &mut [T])
+{
+}
+
+impl<T: Number, F> Forward<T> for F where
+    F: Fn(&ConvShape, &[T], &[T::Weight], Option<&[T::Weight]>, &mut [T])
+{
+}
+
 /// `dx[i] = bias + Σ_{o, tap: o · stride + tap · dilation - padding = i} W[tap]ᵀ · dy[o]`.
 ///
-/// `forward` is a stride-1 convolution `(shape, x, weight, bias, y)`; the bias is that of a
-/// transposed convolution.
-pub(crate) fn input_gradient<T: Float>(
+/// The bias is that of a transposed convolution.
+pub(crate) fn input_gradient<T: Number>(
     shape: &ConvShape,
     dy: &[T],
-    weight: &[T],
-    bias: Option<&[T]>,
+    weight: &[T::Weight],
+    bias: Option<&[T::Weight]>,
     dx: &mut [T],
-    forward: impl Fn(&ConvShape, &[T], &[T], Option<&[T]>, &mut [T]),
+    forward: impl Forward<T>,
 ) {
     let axes = [0, 1, 2].map(|axis| Phase::all(shape, axis));
     let plan = Plan { shape, dy, weight, bias };
@@ -81,14 +121,14 @@ pub(crate) fn input_gradient<T: Float>(
 }
 
 /// What all phases share.
-struct Plan<'a, T> {
+struct Plan<'a, T: Number> {
     shape: &'a ConvShape,
     dy: &'a [T],
-    weight: &'a [T],
-    bias: Option<&'a [T]>,
+    weight: &'a [T::Weight],
+    bias: Option<&'a [T::Weight]>,
 }
 
-impl<T: Float> Plan<'_, T> {
+impl<T: Number> Plan<'_, T> {
     /// The convolution of (cropped) `dy` that gives the voxels of one phase.
     fn convolution(&self, phase: [&Phase; 3]) -> ConvShape {
         let shape = self.shape;
@@ -107,18 +147,13 @@ impl<T: Float> Plan<'_, T> {
     }
 
     /// Computes the voxels of one phase and puts them into `dx`.
-    fn add(
-        &self,
-        phase: [&Phase; 3],
-        dx: &mut [T],
-        forward: &impl Fn(&ConvShape, &[T], &[T], Option<&[T]>, &mut [T]),
-    ) {
+    fn add(&self, phase: [&Phase; 3], dx: &mut [T], forward: &impl Forward<T>) {
         let sub = self.convolution(phase);
         if sub.output == self.shape.input {
             self.compute(phase, &sub, dx, forward);
             return;
         }
-        let mut out = vec![T::default(); sub.batch * sub.n_out() * sub.c_out];
+        let mut out = fresh::zeros(sub.batch * sub.n_out() * sub.c_out);
         self.compute(phase, &sub, &mut out, forward);
         scatter(phase, self.shape, &out, dx);
     }
@@ -128,11 +163,13 @@ impl<T: Float> Plan<'_, T> {
         phase: [&Phase; 3],
         sub: &ConvShape,
         out: &mut [T],
-        forward: &impl Fn(&ConvShape, &[T], &[T], Option<&[T]>, &mut [T]),
+        forward: &impl Forward<T>,
     ) {
         if sub.kernel.contains(&0) {
             out.par_chunks_mut(sub.c_out).for_each(|voxel| match self.bias {
-                Some(bias) => voxel.copy_from_slice(bias),
+                Some(bias) => {
+                    voxel.iter_mut().zip(bias).for_each(|(to, &bias)| *to = T::round(bias));
+                }
                 None => voxel.fill(T::default()),
             });
             return;
@@ -148,7 +185,10 @@ impl<T: Float> Plan<'_, T> {
 }
 
 /// `[c_out, c_in / groups, taps]` to `[c_in, c_out / groups, taps of the phase, the last first]`.
-fn turned_weight<T: Float>(shape: &ConvShape, weight: &[T], phase: [&Phase; 3]) -> Vec<T> {
+fn turned_weight<W>(shape: &ConvShape, weight: &[W], phase: [&Phase; 3]) -> Vec<W>
+where
+    W: Plain + Send + Sync,
+{
     let (in_group, out_group) = (shape.c_in_per_group(), shape.c_out_per_group());
     let [_, ky, kz] = shape.kernel;
     let mut taps = Vec::new();
@@ -157,7 +197,7 @@ fn turned_weight<T: Float>(shape: &ConvShape, weight: &[T], phase: [&Phase; 3]) 
             taps.extend(phase[2].taps.iter().map(|z| (x * ky + y) * kz + z));
         }
     }
-    let mut turned = vec![T::default(); shape.c_in * out_group * taps.len()];
+    let mut turned = fresh::zeros(shape.c_in * out_group * taps.len());
     turned.par_chunks_mut(out_group * taps.len()).enumerate().for_each(|(c, turned)| {
         let (group, i) = (c / in_group, c % in_group);
         for (o, turned) in turned.chunks_exact_mut(taps.len()).enumerate() {
@@ -171,7 +211,7 @@ fn turned_weight<T: Float>(shape: &ConvShape, weight: &[T], phase: [&Phase; 3]) 
 }
 
 /// `dy` without its first voxels along each axis.
-fn cropped<T: Float>(shape: &ConvShape, dy: &[T], crop: [usize; 3]) -> Vec<T> {
+fn cropped<T: Number>(shape: &ConvShape, dy: &[T], crop: [usize; 3]) -> Vec<T> {
     let c = shape.c_out;
     let [sx, sy, sz] = shape.output;
     let mut out = Vec::with_capacity(dy.len());
@@ -187,7 +227,7 @@ fn cropped<T: Float>(shape: &ConvShape, dy: &[T], crop: [usize; 3]) -> Vec<T> {
 }
 
 /// Puts the voxels of one phase where they belong.
-fn scatter<T: Float>(phase: [&Phase; 3], shape: &ConvShape, out: &[T], dx: &mut [T]) {
+fn scatter<T: Number>(phase: [&Phase; 3], shape: &ConvShape, out: &[T], dx: &mut [T]) {
     let c = shape.c_in;
     let [sx, sy, sz] = shape.input;
     let [nx, ny, nz] = phase.map(|axis| axis.count);
@@ -250,6 +290,43 @@ mod tests {
                     let dx: Vec<f64> = dx.into_iter().map(f64::from).collect();
                     oracle::assert_close(&dx, &want, 1e-5, &shape);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn bf16_is_the_f32_result_rounded_once() {
+        for shape in oracle::odd_shapes() {
+            let narrow = |len, seed| -> Vec<bf16> {
+                oracle::numbers(len, seed).into_iter().map(bf16::from_f64).collect()
+            };
+            let dy = narrow(shape.batch * shape.n_out() * shape.c_out, 1);
+            let w: Vec<f32> =
+                oracle::numbers(shape.c_out * shape.c_in_per_group() * shape.n_taps(), 2)
+                    .into_iter()
+                    .map(|v| v as f32)
+                    .collect();
+            let bias = vec![0.1; shape.c_in];
+            let wide: Vec<f32> = dy.iter().map(|v| v.to_f32()).collect();
+            for tier in Tier::available() {
+                let mut want = vec![f32::NAN; shape.batch * shape.n_in() * shape.c_in];
+                input_gradient(
+                    &shape,
+                    &wide,
+                    &w,
+                    Some(&bias),
+                    &mut want,
+                    |shape, x, w, bias, y| {
+                        let weights = PackedWeights::new(tier, Conv3dAlgorithm::Auto, shape, w);
+                        forward(tier, shape, x, &weights, bias, y);
+                    },
+                );
+                let mut dx = vec![bf16::NAN; want.len()];
+                input_gradient(&shape, &dy, &w, Some(&bias), &mut dx, |shape, x, w, bias, y| {
+                    let weights = PackedWeights::new(tier, Conv3dAlgorithm::Auto, shape, w);
+                    forward(tier, shape, x, &weights, bias, y);
+                });
+                assert!(dx.iter().zip(&want).all(|(&dx, &want)| dx == bf16::from_f32(want)));
             }
         }
     }

@@ -1,4 +1,5 @@
-//! The gradient of a convolution with respect to its weight.
+//! The gradient of a convolution with respect to its weight: by the adjoint of the fast forward
+//! algorithm where that pays, or from its definition, which is the rest of this module.
 //!
 //! `dW[tap] = Σ_o dy[o] · x[o · stride + tap · dilation - padding]ᵀ`: per tap a sum of outer
 //! products over voxels. Each task owns a block of one tap's matrix and adds all voxels to it in a
@@ -9,7 +10,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::conv3d::Conv3dAlgorithm;
+use super::conv_element::Element;
+use super::conv3d::{Conv3dAlgorithm, winograd::weight_gradient as fast};
 use super::conv3d_reference::taps;
 use super::outer_products::{Factors, Run, add_outer_products};
 use super::tier::Tier;
@@ -23,43 +25,107 @@ const CHUNK: usize = 192;
 const SLAB: usize = 8192;
 
 /// Channels of a task's block: of the factor that is read number by number, and of the one that is
-/// read by vectors.
+/// read by vectors. Smaller ones where there are fewer than [`FEW_TASKS`] of these: no bit depends
+/// on the blocks.
 const BLOCK: [usize; 2] = [70, 128];
+const SMALL_BLOCK: [usize; 2] = [28, 32];
+const FEW_TASKS: usize = 16;
 
-/// `dw` `[c_out, c_in / groups, taps]` from `x` and `dy`, channels last.
-pub(crate) fn weight_gradient_f32(
+/// `dw` `[c_out, c_in / groups, taps]` from `x` and `dy`, channels last; bf16 is widened as it is
+/// read, or a few planes at a time.
+pub(crate) fn weight_gradient<T: Element>(
     tier: Tier,
     algorithm: Conv3dAlgorithm,
     shape: &ConvShape,
-    x: &[f32],
-    dy: &[f32],
+    x: &[T],
+    dy: &[T],
     dw: &mut [f32],
 ) {
-    // There is only the direct algorithm yet.
-    let _ = algorithm;
+    let points = match algorithm {
+        Conv3dAlgorithm::Auto => fast::x_points(shape),
+        Conv3dAlgorithm::Direct => None,
+    };
+    match points {
+        Some(points) => fast::weight_gradient(tier, shape, points, x, dy, dw),
+        None => from_definition(tier, shape, x, dy, dw),
+    }
+}
+
+fn from_definition<T: Element>(tier: Tier, shape: &ConvShape, x: &[T], dy: &[T], dw: &mut [f32]) {
     // Vectors want many channels; one voxel's numbers one by one can be few.
     let turned = shape.c_out_per_group() < 16 && shape.c_in_per_group() > shape.c_out_per_group();
-    let plan = Plan { tier, shape, x, dy, turned };
+    let mut plan = Plan { tier, shape, turned, block: BLOCK };
+    if plan.n_blocks().iter().product::<usize>() * shape.groups * shape.n_taps() < FEW_TASKS {
+        plan.block = SMALL_BLOCK;
+    }
     let mut tasks = plan.tasks();
+    let mut wide = [Vec::new(), Vec::new()];
     let [ox, oy, oz] = shape.output;
     let planes = (SLAB / (oy * oz)).max(1);
     for item in 0..shape.batch {
         for first in (0..ox).step_by(planes) {
-            let slab = first..(first + planes).min(ox);
-            tasks.par_iter_mut().for_each(|task| task.add_planes(&plan, item, slab.clone()));
+            let outputs = first..(first + planes).min(ox);
+            let slab = Slab::new(shape, item, outputs, [x, dy], &mut wide);
+            tasks.par_iter_mut().for_each(|task| task.add_planes(&plan, &slab));
         }
     }
     plan.write(&tasks, dw);
 }
 
-/// The whole computation.
+/// How the computation is cut up.
 struct Plan<'a> {
     tier: Tier,
     shape: &'a ConvShape,
-    x: &'a [f32],
-    dy: &'a [f32],
     /// Whether `dy` is the factor that is read number by number.
     turned: bool,
+    /// Channels of a block.
+    block: [usize; 2],
+}
+
+/// Some planes of the output of one item, and those of the input that they read.
+struct Slab<'a> {
+    outputs: Range<usize>,
+    /// The first plane that `x` and `dy` hold, counted along x.
+    first: [usize; 2],
+    x: &'a [f32],
+    dy: &'a [f32],
+}
+
+impl<'a> Slab<'a> {
+    fn new<T: Element>(
+        shape: &ConvShape,
+        item: usize,
+        outputs: Range<usize>,
+        [x, dy]: [&'a [T]; 2],
+        wide: &'a mut [Vec<f32>; 2],
+    ) -> Self {
+        let reach = (shape.kernel[0] - 1) * shape.dilation[0] + 1;
+        let input = |padded: usize| padded.saturating_sub(shape.padding[0]).min(shape.input[0]);
+        let start = input(outputs.start * shape.stride[0]);
+        let end = input((outputs.end - 1) * shape.stride[0] + reach);
+        let [of_x, of_dy] = wide;
+        let plane = shape.input[1] * shape.input[2] * shape.c_in;
+        let x = planes(x, plane, item * shape.input[0], start..end, of_x);
+        let plane = shape.output[1] * shape.output[2] * shape.c_out;
+        let dy = planes(dy, plane, item * shape.output[0], outputs.clone(), of_dy);
+        Self { first: [start, outputs.start], outputs, x, dy }
+    }
+}
+
+/// Some planes of an item, which begins with the plane `first`; widened into `wide` if need be.
+fn planes<'a, T: Element>(
+    values: &'a [T],
+    plane: usize,
+    first: usize,
+    planes: Range<usize>,
+    wide: &'a mut Vec<f32>,
+) -> &'a [f32] {
+    let values = &values[(first + planes.start) * plane..(first + planes.end) * plane];
+    if let Some(values) = T::as_f32(values) {
+        return values;
+    }
+    values.par_iter().map(|value| value.widen()).collect_into_vec(wide);
+    wide
 }
 
 /// A block of one tap's matrix.
@@ -81,7 +147,7 @@ impl Plan<'_> {
     /// Blocks of one tap and group.
     fn n_blocks(&self) -> [usize; 2] {
         let [m, n] = self.in_group();
-        [m.div_ceil(BLOCK[0]), n.div_ceil(BLOCK[1])]
+        [m.div_ceil(self.block[0]), n.div_ceil(self.block[1])]
     }
 
     /// All blocks: by group, tap, and channels of the two factors.
@@ -136,21 +202,27 @@ impl Plan<'_> {
 
 impl Task {
     /// Adds the products of some planes of the output.
-    fn add_planes(&mut self, plan: &Plan<'_>, item: usize, planes: Range<usize>) {
+    fn add_planes(&mut self, plan: &Plan<'_>, slab: &Slab<'_>) {
         let shape = plan.shape;
         let [_, oy, oz] = shape.output;
         let rows = (CHUNK / oz).max(1);
-        for ox in planes {
+        for ox in slab.outputs.clone() {
             let Some(ix) = shape.input_index(0, ox, self.tap[0]) else { continue };
-            let planes = [item * shape.input[0] + ix, item * shape.output[0] + ox];
+            let planes = [ix - slab.first[0], ox - slab.first[1]];
             for first in (0..oy).step_by(rows) {
-                self.add_rows(plan, planes, first..(first + rows).min(oy));
+                self.add_rows(plan, slab, planes, first..(first + rows).min(oy));
             }
         }
     }
 
     /// Adds the products of some rows of one plane; `planes` are the input's and the output's.
-    fn add_rows(&mut self, plan: &Plan<'_>, planes: [usize; 2], rows: Range<usize>) {
+    fn add_rows(
+        &mut self,
+        plan: &Plan<'_>,
+        slab: &Slab<'_>,
+        planes: [usize; 2],
+        rows: Range<usize>,
+    ) {
         let shape = plan.shape;
         let (steps, along_z) = (plan.steps(), valid(shape, 2, self.tap[2]));
         let Some(iz) = shape.input_index(2, along_z.start, self.tap[2]) else { return };
@@ -164,7 +236,7 @@ impl Task {
             let (a, b) = (a + self.channels[0].start, b + self.channels[1].start);
             self.runs.push(Run { a, b, len: along_z.len() });
         }
-        let [a, b] = if plan.turned { [plan.dy, plan.x] } else { [plan.x, plan.dy] };
+        let [a, b] = if plan.turned { [slab.dy, slab.x] } else { [slab.x, slab.dy] };
         let factors = Factors { a, b, steps, runs: &self.runs };
         let size = [self.channels[0].len(), self.channels[1].len()];
         add_outer_products(plan.tier, &factors, size, &mut self.sums);
@@ -188,60 +260,4 @@ fn valid(shape: &ConvShape, axis: usize, tap: usize) -> Range<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::conv3d_reference::{self as reference, tests as oracle};
-    use super::*;
-
-    fn case(shape: &ConvShape) -> [Vec<f64>; 2] {
-        let x = oracle::numbers(shape.batch * shape.n_in() * shape.c_in, 1);
-        [x, oracle::numbers(shape.batch * shape.n_out() * shape.c_out, 2)]
-    }
-
-    fn narrow(values: &[f64]) -> Vec<f32> {
-        values.iter().map(|&v| v as f32).collect()
-    }
-
-    #[test]
-    fn every_tier_follows_the_definition() {
-        for shape in oracle::odd_shapes() {
-            let [x, dy] = case(&shape);
-            let mut want = vec![0.0; shape.c_out * shape.c_in_per_group() * shape.n_taps()];
-            reference::weight_gradient(&shape, &x, &dy, &mut want);
-            for tier in Tier::available() {
-                let mut got = vec![f32::NAN; want.len()];
-                weight_gradient_f32(
-                    tier,
-                    Conv3dAlgorithm::Direct,
-                    &shape,
-                    &narrow(&x),
-                    &narrow(&dy),
-                    &mut got,
-                );
-                let got: Vec<f64> = got.into_iter().map(f64::from).collect();
-                oracle::assert_close(&got, &want, 1e-6, &shape);
-            }
-        }
-    }
-
-    #[test]
-    fn the_number_of_threads_changes_no_bit() {
-        for shape in oracle::odd_shapes() {
-            let [x, dy] = case(&shape).map(|values| narrow(&values));
-            for tier in Tier::available() {
-                let bits = |threads| {
-                    let pool =
-                        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                    let len = shape.c_out * shape.c_in_per_group() * shape.n_taps();
-                    let mut dw = vec![0.0; len];
-                    pool.install(|| {
-                        weight_gradient_f32(tier, Conv3dAlgorithm::Direct, &shape, &x, &dy, &mut dw)
-                    });
-                    dw.into_iter().map(f32::to_bits).collect::<Vec<_>>()
-                };
-                let one = bits(1);
-                assert_eq!(one, bits(2));
-                assert_eq!(one, bits(3));
-            }
-        }
-    }
-}
+mod tests;

@@ -4,10 +4,11 @@
 use half::bf16;
 
 use super::aligned::LINE;
+use super::fresh::Plain;
 use super::vector::Vector;
 
 /// A number that kernels read and write; they compute in f32.
-pub(crate) trait Element: Copy + Default + Send + Sync + 'static {
+pub(crate) trait Element: Plain + Default + Send + Sync + 'static {
     /// The exact value.
     fn widen(self) -> f32;
     /// The nearest number, ties to even.
@@ -22,45 +23,13 @@ pub(crate) trait Element: Copy + Default + Send + Sync + 'static {
     /// # Safety
     /// The processor has the instructions of `V`; `from` is valid for `valid` numbers, or for a
     /// vector of them if that is less.
-    #[inline(always)]
-    unsafe fn load<V: Vector>(from: *const Self, valid: usize) -> V {
-        let mut part = [0.0_f32; LINE];
-        // SAFETY: only `valid` numbers are read; the buffer is no shorter than any vector.
-        unsafe {
-            if valid >= V::LANES {
-                for i in 0..V::LANES {
-                    part[i] = from.add(i).read().widen();
-                }
-            } else {
-                for i in 0..valid {
-                    part[i] = from.add(i).read().widen();
-                }
-            }
-            V::load(part.as_ptr())
-        }
-    }
+    unsafe fn load<V: Vector>(from: *const Self, valid: usize) -> V;
 
     /// The first `valid` numbers of a vector.
     ///
     /// # Safety
     /// As for [`Element::load`], for writing.
-    #[inline(always)]
-    unsafe fn store<V: Vector>(vector: V, to: *mut Self, valid: usize) {
-        let mut part = [0.0_f32; LINE];
-        // SAFETY: only `valid` numbers are written; the buffer is no shorter than any vector.
-        unsafe {
-            vector.store(part.as_mut_ptr());
-            if valid >= V::LANES {
-                for i in 0..V::LANES {
-                    to.add(i).write(Self::round(part[i]));
-                }
-            } else {
-                for i in 0..valid {
-                    to.add(i).write(Self::round(part[i]));
-                }
-            }
-        }
-    }
+    unsafe fn store<V: Vector>(vector: V, to: *mut Self, valid: usize);
 }
 
 impl Element for f32 {
@@ -128,11 +97,39 @@ impl Element for bf16 {
     fn as_f32_mut(_: &mut [Self]) -> Option<&mut [f32]> {
         None
     }
+    #[inline(always)]
+    unsafe fn load<V: Vector>(from: *const Self, valid: usize) -> V {
+        // SAFETY: only `valid` numbers are read; bf16 is its bits; the buffer is no shorter than
+        // any vector.
+        unsafe {
+            if valid >= V::LANES {
+                return V::load_bf16(from.cast());
+            }
+            let mut part = [bf16::ZERO; LINE];
+            std::ptr::copy_nonoverlapping(from, part.as_mut_ptr(), valid);
+            V::load_bf16(part.as_ptr().cast())
+        }
+    }
+    #[inline(always)]
+    unsafe fn store<V: Vector>(vector: V, to: *mut Self, valid: usize) {
+        // SAFETY: only `valid` numbers are written; bf16 is its bits; the buffer is no shorter than
+        // any vector.
+        unsafe {
+            if valid >= V::LANES {
+                return vector.store_bf16(to.cast());
+            }
+            let mut part = [bf16::ZERO; LINE];
+            vector.store_bf16(part.as_mut_ptr().cast());
+            std::ptr::copy_nonoverlapping(part.as_ptr(), to, valid);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::tier::Tier;
+    use crate::kernels::vector::{Task, dispatch};
 
     #[test]
     fn bf16_rounds_to_nearest_even_and_keeps_what_is_not_finite() {
@@ -144,5 +141,46 @@ mod tests {
         assert!(<bf16 as Element>::round(f32::NAN).is_nan());
         assert!(<bf16 as Element>::round(f32::from_bits(0x7fff_ffff)).is_nan());
         assert_eq!(<bf16 as Element>::round(f32::NEG_INFINITY), bf16::NEG_INFINITY);
+    }
+
+    /// Stores and loads vectors of numbers, whole and in part.
+    struct There<'a> {
+        values: &'a [f32],
+        stored: &'a mut [bf16],
+        loaded: &'a mut [f32],
+    }
+
+    impl Task for There<'_> {
+        unsafe fn run<V: Vector>(self) {
+            for at in (0..self.values.len()).step_by(V::LANES) {
+                let valid = V::LANES.min(self.values.len() - at);
+                // SAFETY: `valid` numbers from `at` on are within each slice.
+                unsafe {
+                    let vector: V = f32::load(self.values.as_ptr().add(at), valid);
+                    bf16::store(vector, self.stored.as_mut_ptr().add(at), valid);
+                    let back: V = bf16::load(self.stored.as_ptr().add(at), valid);
+                    f32::store(back, self.loaded.as_mut_ptr().add(at), valid);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn vectors_of_every_tier_round_as_single_numbers_do() {
+        let mut values: Vec<f32> = (0..1003_u32)
+            .map(|i| f32::from_bits(i.wrapping_mul(2_654_435_761)))
+            .filter(|value| !value.is_nan())
+            .collect();
+        values.extend([f32::NAN, f32::INFINITY, -0.0, 1.003_906_3, 1.011_718_8]);
+        let want: Vec<bf16> = values.iter().map(|&value| Element::round(value)).collect();
+        for tier in Tier::available() {
+            let mut stored = vec![bf16::ZERO; values.len()];
+            let mut loaded = vec![0.0; values.len()];
+            dispatch(tier, There { values: &values, stored: &mut stored, loaded: &mut loaded });
+            for i in 0..values.len() {
+                assert_eq!(stored[i].to_bits(), want[i].to_bits(), "{tier} {}", values[i]);
+                assert_eq!(loaded[i].to_bits(), want[i].to_f32().to_bits(), "{tier} {}", values[i]);
+            }
+        }
     }
 }

@@ -16,18 +16,18 @@ const LARGE: usize = 4 << 20;
 ///
 /// # Safety
 /// Memory of zero bits must be a valid value of the type.
-pub(crate) unsafe trait Number: Copy {}
+pub(crate) unsafe trait Plain: Copy {}
 // SAFETY: IEEE numbers are valid whatever their bits.
-unsafe impl Number for f32 {}
+unsafe impl Plain for f32 {}
 // SAFETY: as above.
-unsafe impl Number for f64 {}
+unsafe impl Plain for f64 {}
 // SAFETY: a `repr(transparent)` u16.
-unsafe impl Number for bf16 {}
+unsafe impl Plain for bf16 {}
 
 /// `len` zeros, which the system supplies page by page as they are touched.
 ///
 /// Like `vec![0.0; len]`, which for bf16 would write them here and now on one thread.
-pub(crate) fn zeros<T: Number>(len: usize) -> Vec<T> {
+pub(crate) fn zeros<T: Plain>(len: usize) -> Vec<T> {
     let Ok(layout) = Layout::array::<T>(len) else {
         panic!("capacity overflow: {len} numbers");
     };

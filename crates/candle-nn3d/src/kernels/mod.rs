@@ -3,7 +3,7 @@
 pub(crate) mod tier;
 
 mod aligned;
-mod conv_element;
+pub(crate) mod conv_element;
 pub(crate) mod fresh;
 pub(crate) mod real;
 mod vector;

@@ -5,8 +5,8 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 use candle_core::WithDType;
 use half::bf16;
-use half::vec::HalfBitsVecExt;
 
+use super::fresh::{self, Plain};
 use super::tier::Tier;
 use super::tile::{self, TileProduct};
 use super::{exponential, normal};
@@ -136,12 +136,14 @@ impl Real for f64 {
 }
 
 /// The elements of a tensor: widened when read, rounded once when written.
-pub(crate) trait Element: WithDType + Send + Sync {
+pub(crate) trait Element: WithDType + Plain + Send + Sync {
     type Real: Real;
     fn load(self) -> Self::Real;
     fn store(x: Self::Real) -> Self;
     /// `n` zeros that no thread has touched yet, if the allocator has such pages.
-    fn zeros(n: usize) -> Vec<Self>;
+    fn zeros(n: usize) -> Vec<Self> {
+        fresh::zeros(n)
+    }
 }
 
 impl Element for f32 {
@@ -156,10 +158,6 @@ impl Element for f32 {
     fn store(x: Self) -> Self {
         x
     }
-
-    fn zeros(n: usize) -> Vec<Self> {
-        vec![0.0; n]
-    }
 }
 
 impl Element for f64 {
@@ -173,10 +171,6 @@ impl Element for f64 {
     #[inline(always)]
     fn store(x: Self) -> Self {
         x
-    }
-
-    fn zeros(n: usize) -> Vec<Self> {
-        vec![0.0; n]
     }
 }
 
@@ -196,11 +190,6 @@ impl Element for bf16 {
         let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
         let quiet_nan = (bits >> 16) | 0x40;
         Self::from_bits(if x.is_nan() { quiet_nan } else { rounded } as u16)
-    }
-
-    fn zeros(n: usize) -> Vec<Self> {
-        // Zeroed pages are for the asking only where the standard library knows the type.
-        vec![0_u16; n].reinterpret_into()
     }
 }
 

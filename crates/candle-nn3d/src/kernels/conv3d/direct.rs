@@ -37,16 +37,21 @@ impl DirectWeights {
         let panels = Panels::new(lanes(tier), c_out);
         let depth = taps * c_in;
         let mut packed = AlignedVec::zeros(shape.groups * depth * panels.padded);
-        let groups = packed.as_mut_slice().chunks_exact_mut(depth * panels.padded);
-        for (group, weight) in groups.zip(weight.chunks_exact(c_out * depth)) {
-            for (column, weight) in weight.chunks_exact(depth).enumerate() {
-                for (channel, weight) in weight.chunks_exact(taps).enumerate() {
-                    for (tap, &weight) in weight.iter().enumerate() {
-                        group[panels.index(depth, tap * c_in + channel, column)] = weight;
+        let groups = packed.as_mut_slice().par_chunks_exact_mut(depth * panels.padded);
+        groups.zip(weight.par_chunks_exact(c_out * depth)).for_each(|(group, weight)| {
+            let width = 2 * lanes(tier);
+            let panels = group.par_chunks_mut(depth * width);
+            panels.zip(weight.par_chunks(depth * width)).for_each(|(panel, weight)| {
+                let width = panel.len() / depth;
+                for (column, weight) in weight.chunks_exact(depth).enumerate() {
+                    for (channel, weight) in weight.chunks_exact(taps).enumerate() {
+                        for (tap, &weight) in weight.iter().enumerate() {
+                            panel[(tap * c_in + channel) * width + column] = weight;
+                        }
                     }
                 }
-            }
-        }
+            });
+        });
         Self { packed, panels, depth }
     }
 

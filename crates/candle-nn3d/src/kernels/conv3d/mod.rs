@@ -3,7 +3,7 @@
 mod direct;
 #[cfg(test)]
 mod tests;
-mod winograd;
+pub(super) mod winograd;
 
 use rayon::prelude::*;
 
@@ -44,15 +44,32 @@ impl PackedWeights {
         shape: &ConvShape,
         weight: &[f32],
     ) -> Self {
-        let fast = match algorithm {
-            Conv3dAlgorithm::Auto => winograd::x_points(shape),
-            Conv3dAlgorithm::Direct => None,
-        };
-        let form = match fast {
+        let form = match fast_points(algorithm, shape) {
             Some(points) => Form::Winograd(WinogradWeights::new(tier, shape, points, weight)),
             None => Form::Direct(DirectWeights::new(tier, shape, weight)),
         };
         Self { form, lanes: lanes(tier) }
+    }
+
+    /// As [`Self::new`], for one call: in memory that the process keeps, if they are large.
+    pub(crate) fn temporary(
+        tier: Tier,
+        algorithm: Conv3dAlgorithm,
+        shape: &ConvShape,
+        weight: &[f32],
+    ) -> Self {
+        let form = match fast_points(algorithm, shape) {
+            Some(points) => Form::Winograd(WinogradWeights::temporary(tier, shape, points, weight)),
+            None => Form::Direct(DirectWeights::new(tier, shape, weight)),
+        };
+        Self { form, lanes: lanes(tier) }
+    }
+
+    /// Ends [`Self::temporary`].
+    pub(crate) fn give_back(self) {
+        if let Form::Winograd(weights) = self.form {
+            weights.give_back();
+        }
     }
 
     /// Memory that they take.
@@ -61,6 +78,13 @@ impl PackedWeights {
             Form::Direct(weights) => weights.bytes(),
             Form::Winograd(weights) => weights.bytes(),
         }
+    }
+}
+
+fn fast_points(algorithm: Conv3dAlgorithm, shape: &ConvShape) -> Option<usize> {
+    match algorithm {
+        Conv3dAlgorithm::Auto => winograd::x_points(shape),
+        Conv3dAlgorithm::Direct => None,
     }
 }
 

@@ -249,7 +249,7 @@ impl<T: Element> Block<'_, T> {
                 let next = self.voxels(ix, tile + 1, zeros);
                 let to = &mut points[(plane * n_plane + index) * sizes.c_in..];
                 // SAFETY: each pointer is that of a slice of `c_in` numbers, or of as many zeros.
-                unsafe { tile_to_points::<V, T>(&voxels, &next, shape.c_in, to, sizes.point) };
+                unsafe { tile_to_points::<V, T, N>(&voxels, &next, shape.c_in, to, sizes.point) };
                 voxels = next;
             }
         }

@@ -14,19 +14,22 @@
 //! 0, ±1, ±2, ∞, have three times the error on three axes.
 
 mod block;
+mod packing;
 mod planes;
 mod points;
+pub(in crate::kernels) mod weight_gradient;
 
 use rayon::prelude::*;
 
 use crate::conv_shape::ConvShape;
-use crate::kernels::aligned::{AlignedVec, with_scratch};
+use crate::kernels::aligned::{AlignedVec, give_back, take_kept, with_scratch};
 use crate::kernels::conv_element::Element;
 use crate::kernels::gemm::Panels;
 use crate::kernels::tier::Tier;
 use crate::kernels::vector::{dispatch, lanes};
 use block::{Block, Item, Output, Plan, Sizes, Stages};
-use planes::{N, POINTS};
+use packing::Packing;
+use planes::POINTS;
 
 /// Weights at the points of y and z: `[panel of c_out][y and z point][tap of x][c_in][columns]`.
 ///
@@ -74,35 +77,48 @@ pub(super) fn x_points(shape: &ConvShape) -> Option<usize> {
 
 impl WinogradWeights {
     pub(super) fn new(tier: Tier, shape: &ConvShape, x_points: usize, weight: &[f32]) -> Self {
+        let len = Self::length(tier, shape, x_points);
+        Self::new_in(AlignedVec::zeros(len), tier, shape, x_points, weight)
+    }
+
+    /// Weights for one call, in memory that the process keeps for the next.
+    pub(super) fn temporary(
+        tier: Tier,
+        shape: &ConvShape,
+        x_points: usize,
+        weight: &[f32],
+    ) -> Self {
+        Self::new_in(take_kept(Self::length(tier, shape, x_points)), tier, shape, x_points, weight)
+    }
+
+    /// Ends [`Self::temporary`].
+    pub(super) fn give_back(self) {
+        give_back(self.packed);
+    }
+
+    /// How many numbers they are.
+    fn length(tier: Tier, shape: &ConvShape, x_points: usize) -> usize {
+        POINTS * x_points * shape.c_in * Panels::new(lanes(tier), shape.c_out).padded
+    }
+
+    fn new_in(
+        mut packed: AlignedVec,
+        tier: Tier,
+        shape: &ConvShape,
+        x_points: usize,
+        weight: &[f32],
+    ) -> Self {
         let (c_in, c_out) = (shape.c_in, shape.c_out);
         assert_eq!(weight.len(), c_out * c_in * 27, "weight has not the shape's size");
         let lanes = lanes(tier);
         let panels = Panels::new(lanes, c_out);
         let depth = POINTS * 3 * c_in;
-        let mut packed = AlignedVec::zeros(depth * panels.padded);
-        let chunks = packed.as_mut_slice().par_chunks_mut(depth * 2 * lanes);
+        let chunks = packed.first(depth * panels.padded).par_chunks_mut(depth * 2 * lanes);
         chunks.enumerate().for_each(|(panel, packed)| {
             let columns = panel * 2 * lanes..(panel * 2 * lanes + 2 * lanes).min(c_out);
+            let weight = &weight[columns.start * c_in * 27..columns.end * c_in * 27];
             let width = packed.len() / depth;
-            for channel in 0..c_in {
-                let mut taps = vec![0.0; 27 * width];
-                for (j, column) in columns.clone().enumerate() {
-                    let from = &weight[(column * c_in + channel) * 27..][..27];
-                    for (tap, &value) in from.iter().enumerate() {
-                        taps[tap * width + j] = f64::from(value);
-                    }
-                }
-                // Axis by axis, the last first, so that the result is [x][y][z][columns].
-                let z = expand(&taps, N, 9, width);
-                let y = expand(&z, N, 3, N * width);
-                for (row, from) in y.chunks_exact(width).enumerate() {
-                    let (x, plane) = (row / POINTS, row % POINTS);
-                    let to = ((plane * 3 + x) * c_in + channel) * width;
-                    for (to, &from) in packed[to..to + width].iter_mut().zip(from) {
-                        *to = from as f32;
-                    }
-                }
-            }
+            tier.run(Packing { weight, c_in, width, packed });
         });
         Self { packed, panels, x_points }
     }
@@ -142,20 +158,4 @@ impl WinogradWeights {
         padded.resize(self.panels.padded, 0.0);
         padded
     }
-}
-
-/// Three taps to `n` factors along one axis of `[outer][3][inner]`.
-fn expand(taps: &[f64], n: usize, outer: usize, inner: usize) -> Vec<f64> {
-    let matrix = points::tap_matrix(n);
-    let mut out = vec![0.0; outer * n * inner];
-    for (out, taps) in out.chunks_exact_mut(n * inner).zip(taps.chunks_exact(3 * inner)) {
-        let (first, rest) = taps.split_at(inner);
-        let (second, third) = rest.split_at(inner);
-        for (out, row) in out.chunks_exact_mut(inner).zip(&matrix) {
-            for i in 0..inner {
-                out[i] = row[0] * first[i] + row[1] * second[i] + row[2] * third[i];
-            }
-        }
-    }
-    out
 }

@@ -120,3 +120,62 @@ pub(super) unsafe fn output_transform<V: Vector, const N: usize>(m: [V; N]) -> [
         ]
     }
 }
+
+/// The adjoint of [`output_transform`]: takes the gradients of `N − 2` outputs, in the first places,
+/// to those of the `N` products.
+///
+/// # Safety
+/// The processor has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn output_adjoint<V: Vector, const N: usize>(y: [V; 4]) -> [V; N] {
+    const { assert!(N == 4 || N == 6) }
+    // SAFETY: the caller vouches for the instructions.
+    unsafe {
+        let mut out = [y[0]; N];
+        if N == 4 {
+            out[1] = y[0].add(y[1]);
+            out[2] = y[0].sub(y[1]);
+            out[3] = y[1];
+            return out;
+        }
+        for (first, point) in [(1, A), (3, B)] {
+            let (power, square) = (V::splat(point), V::splat(point * point));
+            let even = square.mul_add(y[2], y[0]);
+            let odd = square.mul_add(y[3], y[1]);
+            out[first] = power.mul_add(odd, even);
+            out[first + 1] = power.neg_mul_add(odd, even);
+        }
+        out[5] = y[3];
+        out
+    }
+}
+
+/// The adjoint of the transform of taps, see [`tap_matrix`]: takes the gradients of `N` factors to
+/// those of the three taps.
+///
+/// # Safety
+/// The processor has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn tap_adjoint<V: Vector, const N: usize>(m: [V; N]) -> [V; 3] {
+    const { assert!(N == 4 || N == 6) }
+    // SAFETY: the caller vouches for the instructions.
+    unsafe {
+        let (even, odd) = (m[1].add(m[2]), m[1].sub(m[2]));
+        if N == 4 {
+            let half = V::splat(0.5);
+            return [half.mul_add(even, m[0]), half.mul(odd), half.mul_add(even, m[3])];
+        }
+        let (even_b, odd_b) = (m[3].add(m[4]), m[3].sub(m[4]));
+        const A2: f32 = A * A;
+        const B2: f32 = B * B;
+        const AT_A: f32 = 1.0 / (2.0 * A2 * (A2 - B2));
+        const AT_B: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
+        let constant = V::splat(AT_A).mul_add(even, V::splat(AT_B).mul(even_b));
+        let square = V::splat(AT_A * A2).mul_add(even, V::splat(AT_B * B2).mul(even_b));
+        [
+            V::splat(1.0 / (A2 * B2)).mul_add(m[0], constant),
+            V::splat(AT_A * A).mul_add(odd, V::splat(AT_B * B).mul(odd_b)),
+            square.add(m[5]),
+        ]
+    }
+}
