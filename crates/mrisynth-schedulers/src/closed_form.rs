@@ -138,6 +138,19 @@ fn samplers() -> Vec<(SamplerConfig, bool)> {
     ]
 }
 
+/// The same sampler with its churn spread over this many steps, as in EDM.
+fn over(config: SamplerConfig, steps: usize) -> SamplerConfig {
+    let spread = |churn: Churn| match churn.gamma {
+        0.0 => churn,
+        _ => Churn::spread(4.0, steps),
+    };
+    match config {
+        SamplerConfig::Euler { churn } => SamplerConfig::Euler { churn: spread(churn) },
+        SamplerConfig::Heun { churn } => SamplerConfig::Heun { churn: spread(churn) },
+        other => other,
+    }
+}
+
 /// The schedule of a published latent diffusion.
 fn schedule() -> Schedule {
     let betas = Betas::ScaledLinear { start: 0.0015, end: 0.0195 };

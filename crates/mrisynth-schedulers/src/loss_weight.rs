@@ -60,7 +60,10 @@ impl LossWeight {
             },
             // min(SNR, γ) = SNR · min(1, γ/SNR), and SNR · error of x₀ = error of ε.
             Self::MinSnr { gamma } => per_epsilon * (gamma / snr).min(1.0),
-            Self::P2 { .. } if level.noise == 0.0 && prediction != Prediction::Sample => 0.0,
+            Self::P2 { gamma, .. } if level.noise == 0.0 => match prediction {
+                Prediction::Sample => snr.powf(1.0 - gamma),
+                _ => 0.0,
+            },
             Self::P2 { k, gamma } => per_epsilon / (k + snr).powf(gamma),
         })
     }

@@ -124,14 +124,16 @@ fn one_step_and_whole_trajectories_are_those_of_diffusers_and_monai() {
                     followed += 1;
                     for (step, (got, want)) in apart.enumerate() {
                         if let Err(fault) = compare(&got, &want, TOLERANCE) {
-                            complaints.push(format!("{} {dtype:?} step {step}: {fault}", case.name));
+                            complaints
+                                .push(format!("{} {dtype:?} step {step}: {fault}", case.name));
                             break;
                         }
                     }
                 }
                 // `closed_form` in the crate shows, of MONAI's two faults, that ours is right.
                 Some(why) => {
-                    let worst = apart.map(|(got, want)| Difference::between(&got, &want).absolute.0);
+                    let worst =
+                        apart.map(|(got, want)| Difference::between(&got, &want).absolute.0);
                     let worst = worst.fold(0.0, f64::max);
                     assert!(worst > 1e-4, "{}: follows a peer that is wrong: {why}", case.name);
                 }

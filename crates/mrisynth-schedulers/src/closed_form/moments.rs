@@ -9,9 +9,9 @@ const COUNTS: [usize; 12] = [1, 2, 3, 4, 7, 10, 25, 30, 50, 250, 333, 1000];
 fn the_mean_is_exact_at_any_number_of_steps_and_the_covariance_comes_closer() {
     let schedule = schedule();
     for (config, stochastic) in samplers() {
-        let sampler = config.build().unwrap();
         let mut covariances = Vec::new();
         for steps in COUNTS {
+            let sampler = over(config, steps).build().unwrap();
             // A thousand steps with noise are two thousand rows: once is enough.
             let spacings: &[Spacing] = if steps > 300 {
                 &[Spacing::Trailing]
@@ -41,7 +41,7 @@ fn pure_noise_is_a_level_like_others() {
     let config = ScheduleConfig { betas, rescale_zero_terminal_snr: true, ..Default::default() };
     let schedule = Schedule::new(&config).unwrap();
     for (config, stochastic) in samplers() {
-        let sampler = config.build().unwrap();
+        let sampler = over(config, 100).build().unwrap();
         for levels in [
             schedule.run_levels(&Spacing::Trailing, 100, Terminal::Clean).unwrap(),
             FlowSchedule::default().levels(100).unwrap(),
