@@ -6,6 +6,7 @@
 mod equivalence;
 mod moments;
 mod order;
+mod passes;
 mod peers_wrong;
 mod resume;
 

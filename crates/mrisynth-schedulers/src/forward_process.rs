@@ -78,7 +78,7 @@ impl Posterior {
     ///
     /// # Source
     /// Ho et al. 2020 (DDPM) eq. 6–7; for any pair Kingma et al. 2021 (Variational Diffusion Models)
-    /// eq. 27–30.
+    /// appendix A.2.
     ///
     /// # Examples
     /// ```

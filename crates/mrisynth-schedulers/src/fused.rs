@@ -18,6 +18,12 @@ const BLOCK: usize = 256;
 /// Blocks below which a second thread costs more than it brings.
 const BLOCKS_PER_TASK: usize = 64;
 
+#[cfg(test)]
+thread_local! {
+    /// The passes over memory that this thread has asked for.
+    pub(crate) static PASSES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// An operand with its factor: one for all items, or one per item.
 pub(crate) struct Term<'a> {
     weights: Vec<f64>,
@@ -90,6 +96,8 @@ pub(crate) fn combine<'a>(
     if !terms.iter().all(Term::counts) && terms.iter().any(Term::counts) {
         terms.retain(Term::counts);
     }
+    #[cfg(test)]
+    PASSES.with(|passes| passes.set(passes.get() + 1));
     let plan = Plan { items, keys, limits };
     let data = match dtype {
         DType::F32 => plan.run::<f32>(&terms)?,
@@ -227,7 +235,11 @@ impl<T: Element> Job<'_, T> {
             self.piece(item, from, &mut sums[from - start..to - start]);
             from = to;
         }
-        sums.map(T::narrow)
+        let mut out = [T::narrow(T::Real::ZERO); BLOCK];
+        for (out, &sum) in out.iter_mut().zip(&sums) {
+            *out = T::narrow(sum);
+        }
+        out
     }
 
     /// A part of a block that lies within one item.

@@ -55,7 +55,7 @@ impl Level {
     /// The level `(1, σ)`.
     ///
     /// # Source
-    /// Karras et al. 2022 (EDM) eq. 1, with s(t) = 1.
+    /// Karras et al. 2022 (EDM) section 2, with s(t) = 1.
     #[must_use]
     pub fn variance_exploding(sigma: f64) -> Self {
         Self { signal: 1.0, noise: sigma }

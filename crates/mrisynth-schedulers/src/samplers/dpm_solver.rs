@@ -40,7 +40,8 @@ pub enum DpmSolverKind {
 /// Where h is infinite, from pure noise or to a clean level, and in the first step, `x̄₀ = x̂₀`.
 ///
 /// # Source
-/// Lu et al. 2022 (DPM-Solver++) algorithm 2 (2M) and eq. 18 (SDE-DPM-Solver++(2M)).
+/// Lu et al. 2022 (DPM-Solver++) algorithm 2 (2M) and its SDE-DPM-Solver++(2M), with the difference
+/// of the two guesses weighted as in diffusers' `solver_type="midpoint"`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DpmSolver {
     order: DpmSolverOrder,

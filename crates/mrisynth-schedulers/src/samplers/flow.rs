@@ -26,7 +26,7 @@ pub enum FlowMethod {
 /// `x' = x + (s' − s) x̂₀ + (n' − n) ε`.
 ///
 /// # Source
-/// Liu et al. 2022 (Rectified Flow) eq. 2 and algorithm 1. Pure noise, t = 1, needs no exception.
+/// Liu et al. 2022 (Rectified Flow) algorithm 1. Pure noise, t = 1, needs no exception.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Flow {
     method: FlowMethod,
