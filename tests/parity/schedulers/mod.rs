@@ -18,6 +18,9 @@ use case::{Case, numbers};
 
 /// Of the largest number of an array, at least 1. Peers compute their tables in f32.
 const TOLERANCE: f64 = 1e-5;
+/// MONAI's cosine: f32 cosines near π/2 lose 3e-5 of β by cancellation. diffusers computes them in
+/// f64 and meets ours within 1e-5, as the closed form in the crate does within 1e-14.
+const TOLERANCE_MONAI_COSINE: f64 = 4e-5;
 
 #[test]
 fn tables_are_those_of_diffusers_and_monai() {
@@ -27,7 +30,11 @@ fn tables_are_those_of_diffusers_and_monai() {
             [("betas", schedule.betas()), ("alphas_cumprod", schedule.alphas_cumprod())]
         {
             // Zero terminal SNR: f32 roots of numbers near 0 lose a few digits in the last β.
-            let tolerance = if case.name.contains("zero-terminal") { 3e-5 } else { TOLERANCE };
+            let tolerance = match &case.name {
+                name if name.contains("zero-terminal") => 3e-5,
+                name if name.contains("monai-cosine") => TOLERANCE_MONAI_COSINE,
+                _ => TOLERANCE,
+            };
             assert_close(format!("{} {name}", case.name), got, &case.numbers(name), tolerance);
         }
     }
@@ -119,11 +126,13 @@ fn one_step_and_whole_trajectories_are_those_of_diffusers_and_monai() {
                 let scaled = |all: &[f64]| all.iter().map(|v| v / largest).collect::<Vec<_>>();
                 (scaled(got), scaled(want))
             });
+            let cosine = case.name.contains("monai-ddpm-cosine");
+            let tolerance = if cosine { TOLERANCE_MONAI_COSINE } else { TOLERANCE };
             match &case.description.wrong {
                 None => {
                     followed += 1;
                     for (step, (got, want)) in apart.enumerate() {
-                        if let Err(fault) = compare(&got, &want, TOLERANCE) {
+                        if let Err(fault) = compare(&got, &want, tolerance) {
                             complaints
                                 .push(format!("{} {dtype:?} step {step}: {fault}", case.name));
                             break;
