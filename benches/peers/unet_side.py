@@ -17,7 +17,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 SIDE, FOLDER, TRAIN = sys.argv[1], Path(sys.argv[2]), "--train" in sys.argv
-LIBRARY, DTYPE, *FORMAT = SIDE.split("-")
+LIBRARY, DTYPE, FORMAT = (SIDE.split("-") + ["", ""])[:3]
 THREADS = int(__import__("os").environ["OMP_NUM_THREADS"])
 
 
@@ -38,7 +38,7 @@ def torch_forward():
     torch, unet = network()
     dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[DTYPE]
     memory_format = {"contiguous": torch.contiguous_format,
-                     "channels_last": torch.channels_last_3d}[FORMAT[0]]
+                     "channels_last": torch.channels_last_3d}[FORMAT]
     unet = unet.eval().to(dtype).to(memory_format=memory_format)
     inputs = {k: torch.from_numpy(v) for k, v in load_file(FOLDER / "inputs.safetensors").items()}
     x = inputs["input"].to(dtype).contiguous(memory_format=memory_format)
@@ -53,7 +53,7 @@ def torch_forward():
 def torch_training():
     torch, unet = network()
     memory_format = {"contiguous": torch.contiguous_format,
-                     "channels_last": torch.channels_last_3d}[FORMAT[0]]
+                     "channels_last": torch.channels_last_3d}[FORMAT]
     unet = unet.train().to(memory_format=memory_format)
     inputs = {k: torch.from_numpy(v) for k, v in load_file(FOLDER / "inputs.safetensors").items()}
     x = inputs["input"].contiguous(memory_format=memory_format)

@@ -1,4 +1,5 @@
-//! Our results beside those of nibabel, SciPy, SimpleITK and PyTorch: one case per committed fixture.
+//! Our results beside those of nibabel, SciPy, SimpleITK, PyTorch, diffusers and MONAI: one case per
+//! committed fixture.
 //!
 //! `tests/fixtures/README.md` says how the goldens were made.
 
@@ -14,4 +15,5 @@ mod labels;
 mod nn3d;
 mod reading;
 mod resampling;
+mod schedulers;
 mod unet;
