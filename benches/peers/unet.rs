@@ -11,6 +11,7 @@ use std::time::Instant;
 use candle_core::{DType, Device, Tensor};
 use candle_nn3d::{
     Adam, AdamSettings, ChannelsLast, Gradients, NamedTensors, Optimiser, ParameterStore, ops,
+    value_and_gradients,
 };
 use mrisynth_unet::{CheckpointPart, NetworkConfig, Unet, UnetConfig, UnetInput, read_weights};
 
@@ -38,13 +39,18 @@ fn training(config: &UnetConfig, folder: &Path) -> Result<Work> {
     let noise = ChannelsLast::from_ncxyz(&inputs["noise"])?;
     let mut adam = Adam::new(AdamSettings::default())?;
     Ok(Box::new(move || {
-        let predicted = ChannelsLast::from_ncxyz(&unet.forward(&UnetInput::new(&x, &t))?)?;
-        let loss = ops::mse_loss(predicted.tensor(), noise.tensor(), None)?;
-        drop(predicted);
-        let gradients = Gradients::of(&store, loss.backward()?)?;
+        let (loss, gradients) = value_and_gradients(|| {
+            let predicted = unet.forward(&UnetInput::new(&x, &t)).map_err(wrapped)?;
+            ops::mse_loss(ChannelsLast::from_ncxyz(&predicted)?.tensor(), noise.tensor(), None)
+        })?;
+        let gradients = Gradients::of(&store, gradients)?;
         adam.step(&store, &gradients, 5e-5)?;
-        Ok(loss.detach().reshape(1)?)
+        Ok(loss.reshape(1)?)
     }))
+}
+
+fn wrapped(error: mrisynth_unet::Error) -> candle_core::Error {
+    candle_core::Error::wrap(error)
 }
 
 /// Seconds that all threads of this process have computed, as Linux counts them.

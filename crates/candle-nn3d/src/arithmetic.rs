@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::kernels::arithmetic;
 use crate::kernels::real::{Element, Real};
 use crate::kernels::tier::Tier;
+use crate::tape::{apply1, apply2};
 use crate::typed_slice::{by_dtype, elements};
 
 #[cfg(test)]
@@ -40,7 +41,7 @@ pub fn add(a: &ChannelsLast, b: &ChannelsLast) -> Result<ChannelsLast> {
         let (found, expected) = (b.dtype().as_str().into(), a.dtype().as_str().into());
         return Err(Error::DType { op: ADD, argument: "b", found, expected }.into());
     }
-    ChannelsLast::new(a.apply_op2(b, Add)?)
+    ChannelsLast::new(apply2(a, b, Add)?)
 }
 
 /// `factor` times an activation.
@@ -48,7 +49,12 @@ pub fn add(a: &ChannelsLast, b: &ChannelsLast) -> Result<ChannelsLast> {
 /// # Errors
 /// A dtype other than f32, bf16 and f64.
 pub fn scale(x: &ChannelsLast, factor: f64) -> Result<ChannelsLast> {
-    ChannelsLast::new(x.tensor().apply_op1(Scale(factor))?)
+    ChannelsLast::new(apply1(x.tensor(), Scale(factor))?)
+}
+
+/// The sum of two gradients of the same tensor.
+pub(crate) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    a.contiguous()?.apply_op2_no_bwd(&b.contiguous()?, &Add)
 }
 
 struct Add;

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use crate::error::Error;
 use crate::kernels::fresh::{self, Plain};
+use crate::tape::{apply1, reshape};
 
 /// Activations as `[n, x, y, z, c]`, contiguous.
 #[derive(Clone, Debug)]
@@ -52,8 +53,8 @@ impl ChannelsLast {
         if already.is_contiguous() {
             return Ok(Self(already));
         }
-        let rows = x.contiguous()?.reshape((n, c, sx * sy * sz))?;
-        Ok(Self(rows.apply_op1(TransposeLastTwo)?.reshape((n, sx, sy, sz, c))?))
+        let rows = reshape(&x.contiguous()?, (n, c, sx * sy * sz))?;
+        Ok(Self(reshape(&apply1(&rows, TransposeLastTwo)?, (n, sx, sy, sz, c))?))
     }
 
     /// The usual layout, `[n, c, x, y, z]`, contiguous.
@@ -63,14 +64,13 @@ impl ChannelsLast {
     pub fn to_ncxyz(&self) -> Result<Tensor> {
         let (n, sx, sy, sz, c) = self.0.dims5()?;
         if c == 1 {
-            return self.0.reshape((n, c, sx, sy, sz));
+            return reshape(&self.0, (n, c, sx, sy, sz));
         }
-        let rows = self.0.reshape((n, sx * sy * sz, c))?;
-        rows.apply_op1(TransposeLastTwo)?.reshape((n, c, sx, sy, sz))
+        let rows = reshape(&self.0, (n, sx * sy * sz, c))?;
+        reshape(&apply1(&rows, TransposeLastTwo)?, (n, c, sx, sy, sz))
     }
 
     /// Runs an operation on `[n, c, x, y, z]`: there, and back.
-    #[allow(dead_code, reason = "the layers come next")]
     pub(crate) fn through(
         x: &Tensor,
         operation: impl FnOnce(&Self) -> Result<Self>,

@@ -43,6 +43,8 @@ mod optimiser;
 mod parameters;
 mod random_tensor;
 mod recompute;
+mod seed;
+mod tape;
 
 mod error;
 
@@ -70,6 +72,7 @@ pub mod ops {
     pub use crate::loss::{huber_loss, l1_loss, mse_loss};
     pub use crate::pad::{crop, pad_constant};
     pub use crate::pool::{avg_pool3d, global_avg_pool3d, max_pool3d};
+    pub use crate::tape::reshape;
     pub use crate::upsample::{
         upsample_nearest, upsample_nearest_to, upsample_trilinear, upsample_trilinear_to,
     };
@@ -99,4 +102,5 @@ pub use parameters::ParameterStore;
 pub use pool::{AvgPool3d, MaxPool3d};
 pub use random_tensor::Distribution;
 pub use recompute::Recompute;
+pub use tape::value_and_gradients;
 pub use upsample::{Upsample, UpsampleMode, UpsampleTo};

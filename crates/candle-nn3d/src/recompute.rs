@@ -14,6 +14,8 @@ use candle_core::{
 };
 
 use crate::error::Error;
+use crate::seed::gradients_from;
+use crate::tape::{self, Backward, Pulled, Tape};
 
 /// A scope for gradient checkpointing: runs segments without keeping their activations, runs them
 /// again during the backward pass, and collects the gradients of their parameters.
@@ -71,7 +73,8 @@ impl Recompute {
     /// Runs a segment and keeps its inputs and its output only.
     ///
     /// [`backward`](Self::backward) must be called in the place of candle's, or the gradients of the
-    /// segment's parameters are missing.
+    /// segment's parameters are missing; [`value_and_gradients`](crate::value_and_gradients) gives
+    /// them all by itself.
     ///
     /// # Errors
     /// [`Error::Argument`] unless there are one to three inputs; those of the segment.
@@ -88,6 +91,9 @@ impl Recompute {
         };
         if inputs.is_empty() || inputs.len() > 3 {
             return Err(refused().into());
+        }
+        if tape::is_recording() {
+            return recorded(inputs, Arc::new(segment));
         }
         let mut tensors: Vec<Tensor> = inputs.iter().map(|&input| input.clone()).collect();
         if !tensors.iter().any(Tensor::track_op) {
@@ -148,6 +154,57 @@ impl fmt::Debug for Recompute {
     }
 }
 
+/// A segment on our own tape.
+fn recorded(inputs: &[&Tensor], run: Arc<Run>) -> Result<Tensor> {
+    let detached: Vec<_> = inputs.iter().map(|input| input.detach()).collect();
+    let output = tape::paused(|| run(&detached))?.detach();
+    Ok(tape::record(Rerun(run), inputs, copied(&output)?))
+}
+
+/// The numbers of a tensor, whose storage may belong to a parameter or an input too.
+fn copied(tensor: &Tensor) -> Result<(CpuStorage, Shape)> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else {
+        candle_core::bail!("checkpointing needs tensors on the CPU")
+    };
+    let storage = candle_core::backend::BackendStorage::try_clone(storage, layout)?;
+    Ok((storage, layout.shape().clone()))
+}
+
+struct Rerun(Arc<Run>);
+
+impl Backward for Rerun {
+    fn backward(&self, inputs: &[Tensor], output: &Tensor, gradient: &Tensor) -> Result<Pulled> {
+        let leaves = leaves(&inputs.iter().collect::<Vec<_>>())?;
+        let (again, tape) = Tape::record(|| (self.0)(&leaves))?;
+        check_again(output, &again)?;
+        let mut others = tape.backward(&again, gradient.clone())?;
+        let inputs = leaves.iter().map(|leaf| others.remove(leaf)).collect();
+        Ok(Pulled { inputs, others })
+    }
+}
+
+/// Variables with the numbers of those inputs that are on a tape.
+fn leaves(inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    let fresh = |input: &&Tensor| match input.track_op() {
+        true => Ok(Var::from_tensor(&input.detach())?.into_inner()),
+        false => Ok(input.detach()),
+    };
+    inputs.iter().map(fresh).collect()
+}
+
+fn check_again(before: &Tensor, again: &Tensor) -> Result<()> {
+    if again.shape() != before.shape() {
+        candle_core::bail!(
+            "a segment gave {:?} when run again, {:?} before: it is no pure function",
+            again.shape(),
+            before.shape()
+        );
+    }
+    Ok(())
+}
+
 type Run = dyn Fn(&[Tensor]) -> Result<Tensor> + Send + Sync;
 
 /// A segment as an operation of candle's tape.
@@ -164,43 +221,15 @@ impl Segment {
     fn forward(&self) -> Result<(CpuStorage, Shape)> {
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(output) = output else { candle_core::bail!("a segment was applied twice") };
-        let output = output.contiguous()?;
-        let (storage, layout) = output.storage_and_layout();
-        let Storage::Cpu(storage) = &*storage else {
-            candle_core::bail!("checkpointing needs tensors on the CPU")
-        };
-        // The storage may belong to a parameter or an input too: it is copied.
-        let storage = candle_core::backend::BackendStorage::try_clone(storage, layout)?;
-        Ok((storage, layout.shape().clone()))
+        copied(&output)
     }
 
     /// The gradients of the inputs that are on the tape.
     fn backward(&self, inputs: &[&Tensor], gradient: &Tensor) -> Result<Vec<Option<Tensor>>> {
-        let fresh = |input: &&Tensor| match input.track_op() {
-            true => Ok(Var::from_tensor(&input.detach())?.into_inner()),
-            false => Ok(input.detach()),
-        };
-        let leaves = inputs.iter().map(fresh).collect::<Result<Vec<_>>>()?;
+        let leaves = leaves(inputs)?;
         let output = (self.run)(&leaves)?;
-        if output.shape() != gradient.shape() {
-            candle_core::bail!(
-                "a segment gave {:?} when run again, {:?} before: it is no pure function",
-                output.shape(),
-                gradient.shape()
-            );
-        }
-        // An output off the tape depends on nothing.
-        let mut gradients = GradStore::default();
-        if output.track_op() {
-            let root = output.apply_op1(Seed(gradient.clone()))?;
-            let mut all = root.backward()?;
-            // candle also leaves gradients of constants there, which nobody asks for.
-            for variable in root.sorted_nodes().into_iter().filter(|node| node.is_variable()) {
-                if let Some(gradient) = all.remove(variable) {
-                    gradients.insert(variable, gradient);
-                }
-            }
-        }
+        check_again(gradient, &output)?;
+        let mut gradients = gradients_from(&output, gradient)?;
         let of_inputs = leaves.iter().zip(inputs).map(|(leaf, input)| {
             if !input.track_op() {
                 return Ok(None);
@@ -284,29 +313,6 @@ impl CustomOp3 for Segment {
         let mut gradients = self.backward(&[a, b, c], gradient)?.into_iter();
         let mut next = || gradients.next().flatten();
         Ok((next(), next(), next()))
-    }
-}
-
-/// A loss whose gradient is given: begins a backward pass in the middle of a network.
-struct Seed(Tensor);
-
-impl CustomOp1 for Seed {
-    fn name(&self) -> &'static str {
-        "gradient-seed"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        let dtype = candle_core::backend::BackendStorage::dtype(storage);
-        let zero = Tensor::zeros((), dtype, &candle_core::Device::Cpu)?;
-        let (zero, layout) = zero.storage_and_layout();
-        match &*zero {
-            Storage::Cpu(zero) => Ok((zero.clone(), layout.shape().clone())),
-            _ => candle_core::bail!("checkpointing needs tensors on the CPU"),
-        }
-    }
-
-    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(self.0.clone()))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::kernels::axis_map::AxisMap;
 use crate::kernels::real::Element;
 use crate::kernels::resample::resample;
 use crate::kernels::tier::Tier;
+use crate::tape::apply1;
 use crate::typed_slice::{by_dtype, elements};
 
 /// Applies a map along each axis; its gradient is the transposed map.
@@ -21,7 +22,7 @@ pub(crate) struct Resample {
 
 impl Resample {
     pub(crate) fn apply(self, x: &ChannelsLast) -> Result<ChannelsLast> {
-        ChannelsLast::new(x.tensor().apply_op1(self)?)
+        ChannelsLast::new(apply1(x.tensor(), self)?)
     }
 
     fn run<T: Element>(

@@ -7,6 +7,7 @@ use crate::channels_last::{ChannelsLast, unknown_dtype};
 use crate::conv_shape::{Conv3dConfig, ConvShape};
 use crate::error::Error;
 use crate::kernels::conv3d::Conv3dAlgorithm;
+use crate::tape::{apply2, apply3};
 
 /// A convolution (PyTorch's: taps are not turned around), with an optional bias per output channel.
 ///
@@ -244,7 +245,7 @@ where
         }
     }
     let weight = weight.contiguous()?;
-    let Some(bias) = bias else { return x.apply_op2(&weight, custom) };
+    let Some(bias) = bias else { return apply2(x, &weight, custom) };
     check_bias(op, bias, &weight, c_out)?;
-    x.apply_op3(&weight, &bias.contiguous()?, custom)
+    apply3(x, &weight, &bias.contiguous()?, custom)
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Module, Result, Shape, Tensor};
 
+use super::arithmetic;
 use super::differentiable::channels_last;
 use super::op::{check_bias, rank_5};
-use super::arithmetic;
 use crate::channels_last::ChannelsLast;
 use crate::conv_shape::{Conv3dConfig, ConvShape};
 use crate::error::Error;

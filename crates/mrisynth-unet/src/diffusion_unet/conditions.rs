@@ -1,7 +1,7 @@
 //! What every block of one pass sees beside the activations.
 
 use candle_core::{Result, Tensor};
-use candle_nn3d::{ChannelsLast, Recompute};
+use candle_nn3d::{ChannelsLast, Recompute, ops};
 use keyed_random::Key;
 
 /// What every block of one pass sees beside the activations.
@@ -23,7 +23,7 @@ pub(super) struct Conditions<'a> {
 /// of other blocks, as they are where the block is run again: the sums are grouped alike, and the
 /// bits the same.
 pub(super) fn entered(x: &Tensor) -> Result<Tensor> {
-    x.reshape(x.shape())
+    ops::reshape(x, x.shape())
 }
 
 /// As [`entered`], for activations; it lets go of the one it is given.

@@ -51,12 +51,12 @@ impl SpatialAttention {
 
 /// Voxels as tokens, `[n, x · y · z, c]`; nothing moves.
 pub(super) fn tokens(x: ChannelsLast) -> Result<Tensor> {
-    let (n, channels) = (x.batch(), x.channels());
-    x.into_tensor().reshape((n, (), channels))
+    let (n, tokens, channels) = (x.batch(), x.space().into_iter().product::<usize>(), x.channels());
+    ops::reshape(x.tensor(), (n, tokens, channels))
 }
 
 /// Tokens as the voxels that they were.
 pub(super) fn volume(tokens: Tensor, [x, y, z]: [usize; 3]) -> Result<ChannelsLast> {
     let (n, _, channels) = tokens.dims3()?;
-    ChannelsLast::new(tokens.reshape((n, x, y, z, channels))?)
+    ChannelsLast::new(ops::reshape(&tokens, (n, x, y, z, channels))?)
 }

@@ -41,10 +41,10 @@ impl AttentionBlock {
     pub(super) fn forward(&self, x: &ChannelsLast) -> Result<ChannelsLast> {
         let (n, sx, sy, sz, c) = x.tensor().dims5()?;
         let tokens = self.norm.forward_channels_last(x)?;
-        let tokens = tokens.into_tensor().reshape((n, sx * sy * sz, c))?;
+        let tokens = ops::reshape(tokens.tensor(), (n, sx * sy * sz, c))?;
         let [q, k, v] = &self.qkv;
         let (q, k, v) = (q.forward(&tokens)?, k.forward(&tokens)?, v.forward(&tokens)?);
         let h = self.proj_out.forward(&ops::attention(&q, &k, &v, 1, None)?)?;
-        ops::add(x, &ChannelsLast::new(h.reshape((n, sx, sy, sz, c))?)?)
+        ops::add(x, &ChannelsLast::new(ops::reshape(&h, (n, sx, sy, sz, c))?)?)
     }
 }

@@ -137,7 +137,7 @@ pub(super) fn run<const N: usize>(
         // Views, so that here too what a block sends back to an input is summed before it joins the
         // gradients of others: recomputation then changes no bit.
         for input in &mut inputs {
-            *input = input.reshape(input.shape())?;
+            *input = ops::reshape(input, input.shape())?;
         }
         return block(inputs);
     };
