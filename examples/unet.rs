@@ -18,6 +18,9 @@ use candle_nn3d::NamedTensors;
 use clap::{Parser, ValueEnum};
 use mrisynth_unet::{Error, NetworkConfig, Unet, UnetConfig, UnetInput, parameter_shapes};
 
+#[global_allocator]
+static MEMORY: candle_nn3d::KeptMemory = candle_nn3d::KeptMemory::new();
+
 /// Run a U-Net on the tensors of a file.
 #[derive(Parser)]
 struct Arguments {

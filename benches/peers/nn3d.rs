@@ -20,6 +20,9 @@ use candle_nn3d::{
     Optimiser, ParameterStore, Tier, ops,
 };
 
+#[global_allocator]
+static MEMORY: candle_nn3d::KeptMemory = candle_nn3d::KeptMemory::new();
+
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// What a job leaves; dropped outside the clock, as Python drops its own.

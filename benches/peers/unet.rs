@@ -15,6 +15,9 @@ use candle_nn3d::{
 };
 use mrisynth_unet::{CheckpointPart, NetworkConfig, Unet, UnetConfig, UnetInput, read_weights};
 
+#[global_allocator]
+static MEMORY: candle_nn3d::KeptMemory = candle_nn3d::KeptMemory::new();
+
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 type Work = Box<dyn FnMut() -> Result<Tensor>>;
 

@@ -106,7 +106,7 @@ impl<F: Activation> CustomOp1 for Elementwise<F> {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         for_dtype!(F::NAME, storage.dtype(), T => {
             let x = elements::<T>(storage, layout)?;
-            let mut y = T::zeros(x.len());
+            let mut y = T::unwritten(x.len());
             elementwise::map(Tier::current(), self.0, x, &mut y);
             Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
         })
@@ -138,7 +138,7 @@ impl CustomOp1 for Geglu {
         }
         for_dtype!(Self::NAME, storage.dtype(), T => {
             let x = elements::<T>(storage, layout)?;
-            let mut y = T::zeros(x.len() / 2);
+            let mut y = T::unwritten(x.len() / 2);
             elementwise::geglu(Tier::current(), width, x, &mut y);
             Ok((T::to_cpu_storage_owned(y), Shape::from(dims)))
         })
@@ -158,7 +158,7 @@ fn gradient_of<T: Element>(
     gradient: &Tensor,
     kernel: impl FnOnce(&[T], &[T], &mut [T]),
 ) -> Result<Option<Tensor>> {
-    let mut dx = T::zeros(x.elem_count());
+    let mut dx = T::unwritten(x.elem_count());
     with_elements(x, |x| {
         with_elements(&gradient.contiguous()?, |dy| {
             kernel(x, dy, &mut dx);

@@ -66,7 +66,7 @@ impl Add {
     ) -> Result<(CpuStorage, Shape)> {
         let a = elements::<T>(ADD, "a", a, a_layout)?;
         let b = elements::<T>(ADD, "b", b, b_layout)?;
-        let mut y = T::zeros(a.len());
+        let mut y = T::unwritten(a.len());
         arithmetic::add(Tier::current(), a, b, &mut y);
         Ok((T::to_cpu_storage_owned(y), a_layout.shape().clone()))
     }
@@ -110,7 +110,7 @@ impl Scale {
         layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let x = elements::<T>(SCALE, "x", storage, layout)?;
-        let mut y = T::zeros(x.len());
+        let mut y = T::unwritten(x.len());
         arithmetic::scale(Tier::current(), T::Real::from_f64(self.0), x, &mut y);
         Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
     }

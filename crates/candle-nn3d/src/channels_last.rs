@@ -150,7 +150,7 @@ impl CustomOp1 for TransposeLastTwo {
 }
 
 fn transposed<T: Copy + Plain + Send + Sync>(x: &[T], a: usize, b: usize) -> Vec<T> {
-    let mut out = fresh::zeros(x.len());
+    let mut out = fresh::unwritten(x.len());
     // A block of `TILE` rows of the result reads `TILE` columns of the source, tile by tile.
     let matrices = out.par_chunks_mut(a * b).zip(x.par_chunks(a * b));
     matrices.for_each(|(out, x)| {

@@ -69,7 +69,7 @@ impl Concat {
         let c_b = b_layout.dims()[4];
         let a = elements::<T>(OP, "inputs", a, a_layout)?;
         let b = elements::<T>(OP, "inputs", b, b_layout)?;
-        let mut y = T::zeros(a.len() + b.len());
+        let mut y = T::unwritten(a.len() + b.len());
         channel_slice::interleave(a, b, [c_a, c_b], &mut y);
         Ok((T::to_cpu_storage_owned(y), Shape::from((n, sx, sy, sz, c_a + c_b))))
     }
@@ -122,7 +122,7 @@ impl Take {
     ) -> Result<(CpuStorage, Shape)> {
         let (n, sx, sy, sz, c) = layout.shape().dims5()?;
         let x = elements::<T>(OP, "gradient", storage, layout)?;
-        let mut y = T::zeros(x.len() / c * self.taken);
+        let mut y = T::unwritten(x.len() / c * self.taken);
         channel_slice::take(x, c, self.first, self.taken, &mut y);
         Ok((T::to_cpu_storage_owned(y), Shape::from((n, sx, sy, sz, self.taken))))
     }

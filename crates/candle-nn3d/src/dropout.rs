@@ -84,7 +84,7 @@ impl DropUnits {
     ) -> Result<(CpuStorage, Shape)> {
         let x = elements::<T>(OP, "x", storage, layout)?;
         let channels = layout.shape().dims5()?.4;
-        let mut y = T::zeros(x.len());
+        let mut y = T::unwritten(x.len());
         kernel::dropout(Tier::current(), &self.0, channels, x, &mut y);
         Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
     }

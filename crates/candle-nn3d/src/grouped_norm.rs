@@ -78,7 +78,7 @@ impl<A: Activation> Operation<A> {
         &self,
         [x, weight, bias, dy]: [&Tensor; 4],
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let mut dx = x.track_op().then(|| T::zeros(x.elem_count()));
+        let mut dx = x.track_op().then(|| T::unwritten(x.elem_count()));
         let mut totals = [vec![0.0; weight.elem_count()], vec![0.0; bias.elem_count()]];
         let mut kernel = |x: &[T], weight: &[T], bias: &[T], dy: &[T]| {
             let kernel = self.kernel(weight, bias);
@@ -133,7 +133,7 @@ impl<A: Activation> CustomOp3 for Operation<A> {
             let x = elements::<T>(x, x_layout)?;
             let weight = elements(weight, weight_layout)?;
             let bias = elements(bias, bias_layout)?;
-            let mut y = T::zeros(x.len());
+            let mut y = T::unwritten(x.len());
             self.kernel(weight, bias).forward(x, &mut y);
             Ok((T::to_cpu_storage_owned(y), x_layout.shape().clone()))
         })

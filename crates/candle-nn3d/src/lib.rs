@@ -92,6 +92,7 @@ pub use error::{Error, Result};
 pub use gradients::{GradientNorm, Gradients};
 pub use group_norm::{GroupNorm, InstanceNorm, group_norm, instance_norm};
 pub use kernels::conv3d::Conv3dAlgorithm;
+pub use kernels::kept_memory::KeptMemory;
 pub use kernels::tier::{TIER_VARIABLE, Tier};
 pub use layer_norm::{LayerNorm, layer_norm};
 pub use learning_rate::{Decay, LearningRate};

@@ -103,7 +103,7 @@ impl<S: Element + WithDType> LinearMap<S> {
         let x = elements::<S>(x, x_layout)?;
         let matrix =
             PackedMatrix::new(elements::<S>(weight, weight_layout)?, c_in, Weight::Forward);
-        let mut y = S::zeros(x.len() / c_in * c_out);
+        let mut y = S::unwritten(x.len() / c_in * c_out);
         multiply(Tier::current(), x, &matrix, bias, &mut y);
         let mut dims = x_layout.dims().to_vec();
         dims.pop();
@@ -117,7 +117,7 @@ impl<S: Element + WithDType> LinearMap<S> {
         let tier = Tier::current();
         let [dx, dw] = with_elements::<3, S, _>([x, weight, gradient], |[x, weight, gradient]| {
             let matrix = PackedMatrix::new(weight, c_in, Weight::Backward);
-            let mut dx = S::zeros(x.len());
+            let mut dx = S::unwritten(x.len());
             multiply(tier, gradient, &matrix, None, &mut dx);
             let (outputs, inputs) = (Rows::new(gradient, c_out), Rows::new(x, c_in));
             let dw = outer_products(tier, outputs, inputs, x.len() / c_in);

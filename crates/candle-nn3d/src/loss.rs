@@ -182,7 +182,7 @@ impl<P: Penalty> Slope<P> {
         let MeanPenalty { op, penalty, weights } = &self.loss;
         let a = elements::<T>(op, "prediction", a, a_layout)?;
         let b = elements::<T>(op, "target", b, b_layout)?;
-        let mut gradient = T::zeros(a.len());
+        let mut gradient = T::unwritten(a.len());
         let (tier, upstream) = (Tier::current(), self.upstream);
         kernel::gradient(tier, *penalty, weights, upstream, [a, b], &mut gradient);
         Ok((T::to_cpu_storage_owned(gradient), a_layout.shape().clone()))

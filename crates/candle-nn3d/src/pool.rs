@@ -154,7 +154,7 @@ impl MaxPool {
     ) -> Result<(CpuStorage, Shape)> {
         let x = elements::<T>(MAX, "x", storage, layout)?;
         let (n, [sx, sy, sz], c) = (layout.dims()[0], self.0.output, self.0.channels);
-        let mut y = T::zeros(n * sx * sy * sz * c);
+        let mut y = T::unwritten(n * sx * sy * sz * c);
         max_pool::forward(Tier::current(), &self.0, x, &mut y);
         Ok((T::to_cpu_storage_owned(y), Shape::from((n, sx, sy, sz, c))))
     }
@@ -214,7 +214,7 @@ impl GlobalMean {
     fn run<T: Element>(storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = elements::<T>(GLOBAL, "x", storage, layout)?;
         let (n, _, _, _, c) = layout.shape().dims5()?;
-        let mut y = T::zeros(n * c);
+        let mut y = T::unwritten(n * c);
         global_mean(Tier::current(), c, x, &mut y);
         Ok((T::to_cpu_storage_owned(y), Shape::from((n, 1, 1, 1, c))))
     }

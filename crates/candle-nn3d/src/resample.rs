@@ -33,7 +33,7 @@ impl Resample {
         let x = elements::<T>(self.op, "x", storage, layout)?;
         let (n, _, _, _, c) = layout.shape().dims5()?;
         let [sx, sy, sz] = self.axes.each_ref().map(AxisMap::outputs);
-        let mut y = T::zeros(n * sx * sy * sz * c);
+        let mut y = T::unwritten(n * sx * sy * sz * c);
         resample(Tier::current(), &self.axes, c, x, &mut y);
         Ok((T::to_cpu_storage_owned(y), Shape::from((n, sx, sy, sz, c))))
     }

@@ -56,12 +56,12 @@ pub(super) fn forward_prepared(
     let len = shape.batch * shape.n_out() * shape.c_out;
     match x {
         CpuStorage::BF16(x) => {
-            let mut y = fresh::zeros(len);
+            let mut y = fresh::unwritten(len);
             forward_with(tier, shape, contiguous(x, layout)?, weights, bias, &mut y);
             Ok(CpuStorage::BF16(y))
         }
         CpuStorage::F32(x) => {
-            let mut y = fresh::zeros(len);
+            let mut y = fresh::unwritten(len);
             forward_with(tier, shape, contiguous(x, layout)?, weights, bias, &mut y);
             Ok(CpuStorage::F32(y))
         }
@@ -80,7 +80,7 @@ pub(super) fn input_gradient(
     if let CpuStorage::BF16(values) = dy.0 {
         let (weight, bias) = (widened(weight)?, bias.map(widened).transpose()?);
         let (values, bias) = (contiguous(values, dy.1)?, bias.as_deref());
-        let mut dx = fresh::zeros(len);
+        let mut dx = fresh::unwritten(len);
         input_gradient_with(shape, values, &weight, bias, &mut dx, |shape, x, weight, bias, y| {
             pack_and_forward(algorithm, shape, x, weight, bias, y);
         });
@@ -108,7 +108,7 @@ pub(super) fn weight_gradient(
     let (tier, len) = (Tier::current(), shape.c_out * shape.c_in_per_group() * shape.n_taps());
     if let (CpuStorage::BF16(of_x), CpuStorage::BF16(of_dy)) = (x.0, dy.0) {
         let (x, dy) = (contiguous(of_x, x.1)?, contiguous(of_dy, dy.1)?);
-        let mut dw = fresh::zeros(len);
+        let mut dw = fresh::unwritten(len);
         weight_gradient_with(tier, algorithm, shape, x, dy, &mut dw);
         return Ok(CpuStorage::BF16(narrowed(&dw)));
     }
@@ -166,14 +166,14 @@ fn computed(
     match a.0.dtype() {
         DType::F32 => {
             let bias = bias.map(|(t, layout)| contiguous(t.as_slice::<f32>()?, layout));
-            let mut out = fresh::zeros(len);
+            let mut out = fresh::unwritten(len);
             let (a, b) = (contiguous(a.0.as_slice()?, a.1)?, contiguous(b.0.as_slice()?, b.1)?);
             in_f32(a, b, bias.transpose()?, &mut out);
             Ok(CpuStorage::F32(out))
         }
         DType::F64 => {
             let bias = bias.map(|(t, layout)| contiguous(t.as_slice::<f64>()?, layout));
-            let mut out = fresh::zeros(len);
+            let mut out = fresh::unwritten(len);
             let (a, b) = (contiguous(a.0.as_slice()?, a.1)?, contiguous(b.0.as_slice()?, b.1)?);
             in_f64(a, b, bias.transpose()?, &mut out);
             Ok(CpuStorage::F64(out))
@@ -194,7 +194,7 @@ const CHUNK: usize = 1 << 14;
 
 fn widened((storage, layout): Operand<'_>) -> Result<Vec<f32>> {
     let values: &[bf16] = contiguous(storage.as_slice()?, layout)?;
-    let mut wide = fresh::zeros(values.len());
+    let mut wide = fresh::unwritten(values.len());
     wide.par_chunks_mut(CHUNK).zip(values.par_chunks(CHUNK)).for_each(|(wide, values)| {
         for (wide, value) in wide.iter_mut().zip(values) {
             *wide = value.to_f32();
@@ -204,7 +204,7 @@ fn widened((storage, layout): Operand<'_>) -> Result<Vec<f32>> {
 }
 
 fn narrowed(values: &[f32]) -> Vec<bf16> {
-    let mut narrow = fresh::zeros(values.len());
+    let mut narrow = fresh::unwritten(values.len());
     narrow.par_chunks_mut(CHUNK).zip(values.par_chunks(CHUNK)).for_each(|(narrow, values)| {
         for (narrow, &value) in narrow.iter_mut().zip(values) {
             *narrow = bf16::from_f32(value);

@@ -153,7 +153,7 @@ impl<T: Number> Plan<'_, T> {
             self.compute(phase, &sub, dx, forward);
             return;
         }
-        let mut out = fresh::zeros(sub.batch * sub.n_out() * sub.c_out);
+        let mut out = fresh::unwritten(sub.batch * sub.n_out() * sub.c_out);
         self.compute(phase, &sub, &mut out, forward);
         scatter(phase, self.shape, &out, dx);
     }
@@ -197,7 +197,7 @@ where
             taps.extend(phase[2].taps.iter().map(|z| (x * ky + y) * kz + z));
         }
     }
-    let mut turned = fresh::zeros(shape.c_in * out_group * taps.len());
+    let mut turned = fresh::unwritten(shape.c_in * out_group * taps.len());
     turned.par_chunks_mut(out_group * taps.len()).enumerate().for_each(|(c, turned)| {
         let (group, i) = (c / in_group, c % in_group);
         for (o, turned) in turned.chunks_exact_mut(taps.len()).enumerate() {

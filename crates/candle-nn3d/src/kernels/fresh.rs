@@ -2,27 +2,36 @@
 //!
 //! A result of tens of megabytes is memory that the process has not touched before: with pages of
 //! 4 KiB its first touch costs as much as an element-wise kernel, and a third of a convolution of 32
-//! channels. With pages of 2 MiB it costs what zeroing them costs.
-#![expect(unsafe_code, reason = "zeroed memory, and advice to the system about it")]
+//! channels. With pages of 2 MiB it costs what zeroing them costs, which is still a quarter of a
+//! training step: [`KeptMemory`](crate::KeptMemory) hands the same memory out again.
+#![expect(unsafe_code, reason = "memory, and advice to the system about it")]
 
 use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 
 use half::bf16;
 
 /// Bytes of a result below which pages do not matter.
-const LARGE: usize = 4 << 20;
+pub(super) const LARGE: usize = 4 << 20;
 
-/// A number whose zero is all zero bits.
+/// A number without padding or forbidden bits, whose zero is all zero bits.
 ///
 /// # Safety
-/// Memory of zero bits must be a valid value of the type.
-pub(crate) unsafe trait Plain: Copy {}
+/// All bits must be valid values of the type.
+pub(crate) unsafe trait Plain: Copy {
+    const NAN: Self;
+}
 // SAFETY: IEEE numbers are valid whatever their bits.
-unsafe impl Plain for f32 {}
+unsafe impl Plain for f32 {
+    const NAN: Self = Self::NAN;
+}
 // SAFETY: as above.
-unsafe impl Plain for f64 {}
+unsafe impl Plain for f64 {
+    const NAN: Self = Self::NAN;
+}
 // SAFETY: a `repr(transparent)` u16.
-unsafe impl Plain for bf16 {}
+unsafe impl Plain for bf16 {
+    const NAN: Self = Self::NAN;
+}
 
 /// `len` zeros, which the system supplies page by page as they are touched.
 ///
@@ -46,27 +55,46 @@ pub(crate) fn zeros<T: Plain>(len: usize) -> Vec<T> {
     values
 }
 
-#[cfg(target_os = "linux")]
+/// `len` numbers that the caller overwrites, every one: what they are before is left open, and a
+/// NaN where debug assertions are on.
+pub(crate) fn unwritten<T: Plain>(len: usize) -> Vec<T> {
+    let mut values = Vec::<T>::with_capacity(len);
+    let mut start = values.as_mut_ptr();
+    // SAFETY: no instruction, so nothing that could fault. To the compiler it may have written all
+    // the memory that it can reach, which thereby holds some numbers or other: those that are there.
+    unsafe { std::arch::asm!("/* {0} */", inout(reg) start, options(nostack, preserves_flags)) };
+    let _ = start;
+    // SAFETY: the capacity is `len`, and all bits are valid numbers.
+    unsafe { values.set_len(len) };
+    if cfg!(debug_assertions) {
+        values.fill(T::NAN);
+    } else {
+        advise_large_pages(&mut values);
+    }
+    values
+}
+
 fn advise_large_pages<T>(values: &mut [T]) {
+    advise(values.as_mut_ptr() as usize, size_of_val(values));
+}
+
+/// Asks for large pages for `bytes` of memory, if they are many; they must be the caller's.
+#[cfg(target_os = "linux")]
+pub(super) fn advise(start: usize, bytes: usize) {
     const PAGE: usize = 2 << 20;
-    let bytes = size_of_val(values);
-    if bytes < LARGE {
-        return;
-    }
-    let start = values.as_mut_ptr() as usize;
     let (first, end) = (start.next_multiple_of(PAGE), (start + bytes) / PAGE * PAGE);
-    if first >= end {
+    if bytes < LARGE || first >= end {
         return;
     }
-    // SAFETY: the range lies within memory that `values` owns, and the advice changes no number in
-    // it. A refusal, as on systems without large pages, leaves the memory as it is.
+    // SAFETY: whole pages within the caller's memory, of which the advice changes no number. A
+    // refusal, as on systems without large pages, leaves the memory as it is.
     unsafe {
         libc::madvise(first as *mut libc::c_void, end - first, libc::MADV_HUGEPAGE);
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn advise_large_pages<T>(_: &mut [T]) {}
+pub(super) fn advise(_: usize, _: usize) {}
 
 #[cfg(test)]
 mod tests {
@@ -80,6 +108,9 @@ mod tests {
             assert!(values.iter().all(|&v| v == 0.0));
             values.fill(1.0);
             assert_eq!(values.iter().sum::<f32>(), len as f32);
+            let values = unwritten::<bf16>(len);
+            assert_eq!(values.len(), len);
+            assert!(!cfg!(debug_assertions) || values.iter().all(|v| v.is_nan()));
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod tier;
 mod aligned;
 pub(crate) mod conv_element;
 pub(crate) mod fresh;
+pub(crate) mod kept_memory;
 pub(crate) mod real;
 mod vector;
 pub(crate) mod vectorise;

@@ -144,6 +144,10 @@ pub(crate) trait Element: WithDType + Plain + Send + Sync {
     fn zeros(n: usize) -> Vec<Self> {
         fresh::zeros(n)
     }
+    /// `n` numbers that the caller overwrites, every one.
+    fn unwritten(n: usize) -> Vec<Self> {
+        fresh::unwritten(n)
+    }
 }
 
 impl Element for f32 {
