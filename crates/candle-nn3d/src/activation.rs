@@ -9,7 +9,7 @@ use crate::kernels::activation::{Activation, Gelu, LeakyRelu, Relu, Silu};
 use crate::kernels::elementwise;
 use crate::kernels::real::Element;
 use crate::kernels::tier::Tier;
-use crate::tape::apply1;
+use crate::tape::{Needs, apply1};
 
 /// x / (1 + e⁻ˣ), also called swish.
 ///
@@ -24,7 +24,7 @@ use crate::tape::apply1;
 /// # Ok::<(), candle_core::Error>(())
 /// ```
 pub fn silu(x: &Tensor) -> Result<Tensor> {
-    apply1(&x.contiguous()?, Elementwise(Silu))
+    apply1(&x.contiguous()?, Elementwise(Silu), Needs::Inputs)
 }
 
 /// x · Φ(x) with the standard normal distribution Φ: the exact GELU, not the tanh approximation.
@@ -40,7 +40,7 @@ pub fn silu(x: &Tensor) -> Result<Tensor> {
 /// # Ok::<(), candle_core::Error>(())
 /// ```
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
-    apply1(&x.contiguous()?, Elementwise(Gelu))
+    apply1(&x.contiguous()?, Elementwise(Gelu), Needs::Inputs)
 }
 
 /// The larger of x and 0; its derivative at 0 is 0.
@@ -48,7 +48,7 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// [`Error::DType`] unless f32, bf16 or f64.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    apply1(&x.contiguous()?, Elementwise(Relu))
+    apply1(&x.contiguous()?, Elementwise(Relu), Needs::Inputs)
 }
 
 /// x where it is positive, `slope` · x elsewhere; its derivative at 0 is `slope`.
@@ -61,7 +61,7 @@ pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
         let argument = "slope";
         return Err(Error::Argument { op: "leaky_relu", argument, found, expected }.into());
     }
-    apply1(&x.contiguous()?, Elementwise(LeakyRelu(slope)))
+    apply1(&x.contiguous()?, Elementwise(LeakyRelu(slope)), Needs::Inputs)
 }
 
 /// a · gelu(b), where a is the first half of the last axis and b, the gate, the second.
@@ -86,7 +86,9 @@ pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
 /// ```
 pub fn geglu(x: &Tensor) -> Result<Tensor> {
     match x.dims().last() {
-        Some(&last) if last > 0 && last.is_multiple_of(2) => apply1(&x.contiguous()?, Geglu),
+        Some(&last) if last > 0 && last.is_multiple_of(2) => {
+            apply1(&x.contiguous()?, Geglu, Needs::Inputs)
+        }
         _ => {
             let expected = "[.., 2 h]: an even last axis, value half first".to_owned();
             let found = x.dims().to_vec();

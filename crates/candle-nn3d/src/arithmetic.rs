@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::kernels::arithmetic;
 use crate::kernels::real::{Element, Real};
 use crate::kernels::tier::Tier;
-use crate::tape::{apply1, apply2};
+use crate::tape::{Needs, apply1, apply2};
 use crate::typed_slice::{by_dtype, elements};
 
 #[cfg(test)]
@@ -41,7 +41,7 @@ pub fn add(a: &ChannelsLast, b: &ChannelsLast) -> Result<ChannelsLast> {
         let (found, expected) = (b.dtype().as_str().into(), a.dtype().as_str().into());
         return Err(Error::DType { op: ADD, argument: "b", found, expected }.into());
     }
-    ChannelsLast::new(apply2(a, b, Add)?)
+    ChannelsLast::new(apply2(a, b, Add, Needs::Shapes)?)
 }
 
 /// `factor` times an activation.
@@ -49,7 +49,7 @@ pub fn add(a: &ChannelsLast, b: &ChannelsLast) -> Result<ChannelsLast> {
 /// # Errors
 /// A dtype other than f32, bf16 and f64.
 pub fn scale(x: &ChannelsLast, factor: f64) -> Result<ChannelsLast> {
-    ChannelsLast::new(apply1(x.tensor(), Scale(factor))?)
+    ChannelsLast::new(apply1(x.tensor(), Scale(factor), Needs::Shapes)?)
 }
 
 /// The sum of two gradients of the same tensor.

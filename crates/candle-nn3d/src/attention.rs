@@ -20,7 +20,7 @@ use crate::kernels::attention_backward::{Outputs, backward};
 use crate::kernels::attention_forward::{Inputs, forward};
 use crate::kernels::real::{Element, Real};
 use crate::kernels::tier::Tier;
-use crate::tape::apply3;
+use crate::tape::{Needs, apply3};
 
 const OP: &str = "attention";
 
@@ -114,7 +114,7 @@ struct FlashAttention<S: Element> {
 impl<S: Element + WithDType> FlashAttention<S> {
     fn apply(shape: AttentionShape, scale: f64, [q, k, v]: [&Tensor; 3]) -> Result<Tensor> {
         let op = Self { shape, scale, lse: OnceLock::new() };
-        apply3(&q.contiguous()?, &k.contiguous()?, &v.contiguous()?, op)
+        apply3(&q.contiguous()?, &k.contiguous()?, &v.contiguous()?, op, Needs::InputsAndOutput)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::kernels::channel_bias;
 use crate::kernels::real::Element;
 use crate::kernels::tier::Tier;
-use crate::tape::apply2;
+use crate::tape::{Needs, apply2};
 use crate::typed_slice::{by_dtype, elements};
 
 #[cfg(test)]
@@ -48,7 +48,7 @@ pub fn add_channel_bias(x: &ChannelsLast, bias: &Tensor) -> Result<ChannelsLast>
         let (found, expected) = (bias.dtype().as_str().into(), x.dtype().as_str().into());
         return Err(Error::DType { op: OP, argument: "bias", found, expected }.into());
     }
-    ChannelsLast::new(apply2(x, &bias.contiguous()?, AddChannelBias)?)
+    ChannelsLast::new(apply2(x, &bias.contiguous()?, AddChannelBias, Needs::Shapes)?)
 }
 
 struct AddChannelBias;

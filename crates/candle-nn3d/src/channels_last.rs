@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::error::Error;
 use crate::kernels::fresh::{self, Plain};
-use crate::tape::{apply1, reshape};
+use crate::tape::{Needs, apply1, reshape};
 
 /// Activations as `[n, x, y, z, c]`, contiguous.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl ChannelsLast {
             return Ok(Self(already));
         }
         let rows = reshape(&x.contiguous()?, (n, c, sx * sy * sz))?;
-        Ok(Self(reshape(&apply1(&rows, TransposeLastTwo)?, (n, sx, sy, sz, c))?))
+        Ok(Self(reshape(&apply1(&rows, TransposeLastTwo, Needs::Shapes)?, (n, sx, sy, sz, c))?))
     }
 
     /// The usual layout, `[n, c, x, y, z]`, contiguous.
@@ -67,7 +67,7 @@ impl ChannelsLast {
             return reshape(&self.0, (n, c, sx, sy, sz));
         }
         let rows = reshape(&self.0, (n, sx * sy * sz, c))?;
-        reshape(&apply1(&rows, TransposeLastTwo)?, (n, c, sx, sy, sz))
+        reshape(&apply1(&rows, TransposeLastTwo, Needs::Shapes)?, (n, c, sx, sy, sz))
     }
 
     /// Runs an operation on `[n, c, x, y, z]`: there, and back.

@@ -7,7 +7,7 @@ use crate::channels_last::ChannelsLast;
 use crate::error::Error;
 use crate::kernels::channel_slice;
 use crate::kernels::real::Element;
-use crate::tape::apply2;
+use crate::tape::{Needs, apply2};
 use crate::typed_slice::{by_dtype, elements};
 
 #[cfg(test)]
@@ -55,7 +55,7 @@ fn concat_two(a: &ChannelsLast, b: &ChannelsLast) -> Result<ChannelsLast> {
         let (found, expected) = (b.dtype().as_str().into(), a.dtype().as_str().into());
         return Err(Error::DType { op: OP, argument: "inputs", found, expected }.into());
     }
-    ChannelsLast::new(apply2(a, b, Concat)?)
+    ChannelsLast::new(apply2(a, b, Concat, Needs::Shapes)?)
 }
 
 struct Concat;

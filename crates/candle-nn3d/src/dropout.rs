@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::kernels::dropout::{self as kernel, Mask, Unit};
 use crate::kernels::real::Element;
 use crate::kernels::tier::Tier;
-use crate::tape::apply1;
+use crate::tape::{Needs, apply1};
 use crate::typed_slice::{by_dtype, elements};
 
 #[cfg(test)]
@@ -62,7 +62,11 @@ fn drop_units(x: &ChannelsLast, p: f64, keys: &[Key], unit: Unit) -> Result<Chan
         let expected = format!("one per item of x, {:?}", x.tensor().dims());
         return Err(Error::Argument { op: OP, argument: "keys", found, expected }.into());
     }
-    ChannelsLast::new(apply1(x.tensor(), DropUnits(Mask { p, keys: keys.to_vec(), unit }))?)
+    ChannelsLast::new(apply1(
+        x.tensor(),
+        DropUnits(Mask { p, keys: keys.to_vec(), unit }),
+        Needs::Shapes,
+    )?)
 }
 
 fn check_probability(p: f64) -> Result<()> {

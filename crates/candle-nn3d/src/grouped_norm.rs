@@ -11,7 +11,7 @@ use crate::kernels::grouped_norm::{GroupedNorm, Standard};
 use crate::kernels::moments::{Moments, NormShape, moments};
 use crate::kernels::real::Element;
 use crate::kernels::tier::Tier;
-use crate::tape::apply3;
+use crate::tape::{Needs, apply3};
 
 /// Normalises by statistics of x itself and applies an affine map and an activation: two readings.
 /// Returns the moments too, of every item and group.
@@ -32,7 +32,7 @@ pub(crate) fn normalised<A: Activation>(
     let standard = |m: &Moments| Standard { mean: m.mean, rstd: 1.0 / (m.variance() + eps).sqrt() };
     let standards = moments.iter().map(standard).collect();
     let operation = Operation { op, shape, standards, of_input: true, activation };
-    Ok((ChannelsLast::new(apply3(x, &weight, &bias, operation)?)?, moments))
+    Ok((ChannelsLast::new(apply3(x, &weight, &bias, operation, Needs::Inputs)?)?, moments))
 }
 
 /// Normalises by given statistics of every channel, which get no gradient.
@@ -48,7 +48,7 @@ pub(crate) fn normalised_by(
     let shape = NormShape { items: 1, rows: x.elem_count() / channels, channels, groups: channels };
     let activation = crate::kernels::activation::Identity;
     let operation = Operation { op, shape, standards, of_input: false, activation };
-    ChannelsLast::new(apply3(x, &weight, &bias, operation)?)
+    ChannelsLast::new(apply3(x, &weight, &bias, operation, Needs::Inputs)?)
 }
 
 /// Keeps a mean and a factor per item and group for the backward pass: everything else is made

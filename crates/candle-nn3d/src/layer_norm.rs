@@ -14,7 +14,7 @@ pub(crate) mod ops {
     use super::{Operation, Result, Tensor};
     use crate::affine::{affine, check_eps};
     use crate::error::Error;
-    use crate::tape::apply3;
+    use crate::tape::{Needs, apply3};
 
     /// y = (x - mean) / √(variance + eps) · weight + bias, with mean and biased variance over the
     /// last axis, for every token by itself.
@@ -52,7 +52,7 @@ pub(crate) mod ops {
         }
         check_eps(op, eps)?;
         let (weight, bias) = affine(op, x, weight, bias)?;
-        apply3(&x.contiguous()?, &weight, &bias, Operation { eps })
+        apply3(&x.contiguous()?, &weight, &bias, Operation { eps }, Needs::Inputs)
     }
 }
 

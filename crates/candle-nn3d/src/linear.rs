@@ -15,7 +15,7 @@ use crate::kernels::linear::{PackedMatrix, Weight, multiply, outer_products, sum
 use crate::kernels::panels::Rows;
 use crate::kernels::real::Element;
 use crate::kernels::tier::Tier;
-use crate::tape::{apply2, apply3};
+use crate::tape::{Needs, apply2, apply3};
 
 const OP: &str = "linear";
 
@@ -87,8 +87,8 @@ impl<S: Element + WithDType> LinearMap<S> {
     fn apply(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let (x, weight, op) = (x.contiguous()?, weight.contiguous()?, Self(PhantomData));
         match bias {
-            Some(bias) => apply3(&x, &weight, &bias.contiguous()?, op),
-            None => apply2(&x, &weight, op),
+            Some(bias) => apply3(&x, &weight, &bias.contiguous()?, op, Needs::Inputs),
+            None => apply2(&x, &weight, op, Needs::Inputs),
         }
     }
 

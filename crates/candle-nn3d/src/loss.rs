@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::kernels::loss::{self as kernel, Absolute, Huber, Penalty, Square};
 use crate::kernels::real::Element;
 use crate::kernels::tier::Tier;
-use crate::tape::apply2;
+use crate::tape::{Needs, apply2};
 use crate::typed_slice::{by_dtype, elements};
 
 #[cfg(test)]
@@ -105,7 +105,7 @@ fn mean_penalty<P: Penalty + 'static>(
     }
     let weights = weights.map_or_else(|| vec![1.0; items], <[f64]>::to_vec);
     let op = MeanPenalty { op, penalty, weights };
-    apply2(&prediction.contiguous()?, &target.contiguous()?, op)
+    apply2(&prediction.contiguous()?, &target.contiguous()?, op, Needs::Inputs)
 }
 
 #[derive(Clone)]

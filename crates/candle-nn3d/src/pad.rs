@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::kernels::real::{Element, Real};
 use crate::kernels::window::{self, Window};
 use crate::resample::check_output_size;
-use crate::tape::apply1;
+use crate::tape::{Needs, apply1};
 use crate::typed_slice::{by_dtype, elements};
 
 #[cfg(test)]
@@ -50,7 +50,11 @@ pub fn pad_constant(
     // No overflow: every one is less than the output's size.
     let offset = padding.map(|[before, _]| -(before as isize));
     let window = Window { input, output, offset, channels: x.channels() };
-    ChannelsLast::new(apply1(x.tensor(), CopyWindow { op: OP, window, fill: value })?)
+    ChannelsLast::new(apply1(
+        x.tensor(),
+        CopyWindow { op: OP, window, fill: value },
+        Needs::Shapes,
+    )?)
 }
 
 /// Keeps `size` voxels from `start` on along each axis.
@@ -74,7 +78,7 @@ pub fn crop(x: &ChannelsLast, start: [usize; 3], size: [usize; 3]) -> Result<Cha
     }
     let offset = start.map(|axis| axis as isize);
     let window = Window { input, output: size, offset, channels: x.channels() };
-    ChannelsLast::new(apply1(x.tensor(), CopyWindow { op: OP, window, fill: 0.0 })?)
+    ChannelsLast::new(apply1(x.tensor(), CopyWindow { op: OP, window, fill: 0.0 }, Needs::Shapes)?)
 }
 
 /// Copies a window; its gradient is copied back, with zeros where nothing was read.

@@ -12,7 +12,7 @@ use crate::kernels::max_pool::{self, Windows};
 use crate::kernels::real::Element;
 use crate::kernels::tier::Tier;
 use crate::resample::{Resample, check_output_size};
-use crate::tape::apply1;
+use crate::tape::{Needs, apply1};
 use crate::typed_slice::{by_dtype, elements};
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ pub fn max_pool3d(
     padding: [usize; 3],
 ) -> Result<ChannelsLast> {
     let windows = windows(MAX, x, kernel, stride, padding)?;
-    ChannelsLast::new(apply1(x.tensor(), MaxPool(windows))?)
+    ChannelsLast::new(apply1(x.tensor(), MaxPool(windows), Needs::Inputs)?)
 }
 
 /// The mean of every channel over all voxels of an item, summed in f64.
@@ -104,7 +104,7 @@ pub fn max_pool3d(
 /// # Source
 /// `torch.nn.AdaptiveAvgPool3d(1)`.
 pub fn global_avg_pool3d(x: &ChannelsLast) -> Result<ChannelsLast> {
-    ChannelsLast::new(apply1(x.tensor(), GlobalMean)?)
+    ChannelsLast::new(apply1(x.tensor(), GlobalMean, Needs::Inputs)?)
 }
 
 /// The windows of a pooling, checked.

@@ -15,7 +15,7 @@ use candle_core::{
 
 use crate::error::Error;
 use crate::seed::gradients_from;
-use crate::tape::{self, Backward, Pulled, Tape};
+use crate::tape::{self, Backward, Needs, Pulled, Tape};
 
 /// A scope for gradient checkpointing: runs segments without keeping their activations, runs them
 /// again during the backward pass, and collects the gradients of their parameters.
@@ -158,7 +158,7 @@ impl fmt::Debug for Recompute {
 fn recorded(inputs: &[&Tensor], run: Arc<Run>) -> Result<Tensor> {
     let detached: Vec<_> = inputs.iter().map(|input| input.detach()).collect();
     let output = tape::paused(|| run(&detached))?.detach();
-    Ok(tape::record(Rerun(run), inputs, copied(&output)?))
+    Ok(tape::record(Rerun(run), Needs::Inputs, inputs, copied(&output)?))
 }
 
 /// The numbers of a tensor, whose storage may belong to a parameter or an input too.

@@ -11,7 +11,7 @@ use crate::kernels::axis_map::AxisMap;
 use crate::kernels::real::Element;
 use crate::kernels::resample::resample;
 use crate::kernels::tier::Tier;
-use crate::tape::apply1;
+use crate::tape::{Needs, apply1};
 use crate::typed_slice::{by_dtype, elements};
 
 /// Applies a map along each axis; its gradient is the transposed map.
@@ -22,7 +22,7 @@ pub(crate) struct Resample {
 
 impl Resample {
     pub(crate) fn apply(self, x: &ChannelsLast) -> Result<ChannelsLast> {
-        ChannelsLast::new(apply1(x.tensor(), self)?)
+        ChannelsLast::new(apply1(x.tensor(), self, Needs::Shapes)?)
     }
 
     fn run<T: Element>(

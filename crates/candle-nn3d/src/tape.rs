@@ -11,7 +11,8 @@ use std::collections::{HashMap, HashSet};
 use candle_core::backprop::GradStore;
 use candle_core::op::BackpropOp;
 use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, TensorId,
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor,
+    TensorId,
 };
 
 use crate::arithmetic;
@@ -31,8 +32,40 @@ pub(crate) struct Tape {
 
 struct Node {
     operation: Box<dyn Backward>,
-    inputs: Vec<Tensor>,
-    output: Tensor,
+    inputs: Vec<Held>,
+    output: Held,
+}
+
+/// A tensor of a node: itself, or one of its shape without its numbers.
+struct Held {
+    id: TensorId,
+    tensor: Tensor,
+}
+
+/// Which numbers an operation needs to take a gradient back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// None: shapes are enough.
+    Shapes,
+    Inputs,
+    InputsAndOutput,
+}
+
+impl Held {
+    fn new(tensor: &Tensor, numbers: bool) -> Self {
+        let held = if numbers { tensor.clone() } else { without_numbers(tensor) };
+        Self { id: tensor.id(), tensor: held }
+    }
+}
+
+fn without_numbers(tensor: &Tensor) -> Tensor {
+    let none = match tensor.dtype() {
+        DType::F64 => CpuStorage::F64(Vec::new()),
+        DType::BF16 => CpuStorage::BF16(Vec::new()),
+        _ => CpuStorage::F32(Vec::new()),
+    };
+    let (none, tracked) = (Storage::Cpu(none), tensor.track_op());
+    Tensor::from_storage(none, tensor.shape(), BackpropOp::none(), tracked)
 }
 
 /// Takes the gradient of an output back.
@@ -94,12 +127,15 @@ impl Tape {
             gradients.add(output.id(), gradient)?;
         }
         while let Some(Node { operation, inputs, output }) = self.nodes.pop() {
-            let Some(gradient) = gradients.0.remove(&output.id()) else { continue };
-            let pulled = operation.backward(&inputs, &output, &gradient)?;
-            drop((gradient, output));
-            for (input, gradient) in inputs.iter().zip(pulled.inputs) {
-                if let Some(gradient) = gradient.filter(|_| input.track_op()) {
-                    gradients.add(input.id(), gradient)?;
+            let Some(gradient) = gradients.0.remove(&output.id) else { continue };
+            let (ids, inputs): (Vec<_>, Vec<_>) =
+                inputs.into_iter().map(|input| (input.id, input.tensor)).unzip();
+            let pulled = operation.backward(&inputs, &output.tensor, &gradient)?;
+            let tracked: Vec<_> = inputs.iter().map(Tensor::track_op).collect();
+            drop((gradient, inputs, output));
+            for ((id, tracked), gradient) in ids.into_iter().zip(tracked).zip(pulled.inputs) {
+                if let Some(gradient) = gradient.filter(|_| tracked) {
+                    gradients.add(id, gradient)?;
                 }
             }
             for &id in pulled.others.get_ids() {
@@ -120,15 +156,23 @@ impl Tape {
         let ours = tensor.is_variable() || self.outputs.contains(&tensor.id());
         if tensor.track_op() && !ours {
             self.outputs.insert(tensor.id());
-            let node =
-                Node { operation: Box::new(Bridge), inputs: Vec::new(), output: tensor.clone() };
-            self.nodes.push(node);
+            let (operation, output) = (Box::new(Bridge), Held::new(tensor, true));
+            self.nodes.push(Node { operation, inputs: Vec::new(), output });
         }
     }
 
-    fn push(&mut self, operation: Box<dyn Backward>, inputs: Vec<Tensor>, output: Tensor) {
+    fn push(
+        &mut self,
+        operation: Box<dyn Backward>,
+        needs: Needs,
+        inputs: &[&Tensor],
+        output: &Tensor,
+    ) {
         inputs.iter().for_each(|input| self.meet(input));
         self.outputs.insert(output.id());
+        let held = |input: &&Tensor| Held::new(input, needs != Needs::Shapes);
+        let inputs = inputs.iter().map(held).collect();
+        let output = Held::new(output, needs == Needs::InputsAndOutput);
         self.nodes.push(Node { operation, inputs, output });
     }
 }
@@ -181,19 +225,24 @@ pub(crate) fn paused<T>(work: impl FnOnce() -> T) -> T {
 /// Records what `operation` made of `inputs`; the result stands for it.
 pub(crate) fn record(
     operation: impl Backward + 'static,
+    needs: Needs,
     inputs: &[&Tensor],
     (storage, shape): (CpuStorage, Shape),
 ) -> Tensor {
     // A variable to candle, so that its operations on it are tracked as far as here.
     let output = Tensor::from_storage(Storage::Cpu(storage), shape, BackpropOp::none(), true);
-    recorded(operation, inputs, output)
+    recorded(operation, needs, inputs, output)
 }
 
-fn recorded(operation: impl Backward + 'static, inputs: &[&Tensor], output: Tensor) -> Tensor {
-    let inputs = inputs.iter().map(|&input| input.clone()).collect();
+fn recorded(
+    operation: impl Backward + 'static,
+    needs: Needs,
+    inputs: &[&Tensor],
+    output: Tensor,
+) -> Tensor {
     TAPE.with_borrow_mut(|tape| {
         if let Some(tape) = tape {
-            tape.push(Box::new(operation), inputs, output.clone());
+            tape.push(Box::new(operation), needs, inputs, &output);
         }
     });
     output
@@ -227,7 +276,7 @@ fn forward<const N: usize>(
 }
 
 /// `x.apply_op1(operation)`, on whichever tape.
-pub(crate) fn apply1<C>(x: &Tensor, operation: C) -> Result<Tensor>
+pub(crate) fn apply1<C>(x: &Tensor, operation: C, needs: Needs) -> Result<Tensor>
 where
     C: CustomOp1 + Send + Sync + 'static,
 {
@@ -235,11 +284,11 @@ where
         return x.apply_op1(operation);
     }
     let made = forward([x], |[x]| operation.cpu_fwd(x.0, x.1))?;
-    Ok(record(One(operation), &[x], made))
+    Ok(record(One(operation), needs, &[x], made))
 }
 
 /// `a.apply_op2(b, operation)`, on whichever tape.
-pub(crate) fn apply2<C>(a: &Tensor, b: &Tensor, operation: C) -> Result<Tensor>
+pub(crate) fn apply2<C>(a: &Tensor, b: &Tensor, operation: C, needs: Needs) -> Result<Tensor>
 where
     C: CustomOp2 + Send + Sync + 'static,
 {
@@ -247,11 +296,17 @@ where
         return a.apply_op2(b, operation);
     }
     let made = forward([a, b], |[a, b]| operation.cpu_fwd(a.0, a.1, b.0, b.1))?;
-    Ok(record(Two(operation), &[a, b], made))
+    Ok(record(Two(operation), needs, &[a, b], made))
 }
 
 /// `a.apply_op3(b, c, operation)`, on whichever tape.
-pub(crate) fn apply3<C>(a: &Tensor, b: &Tensor, c: &Tensor, operation: C) -> Result<Tensor>
+pub(crate) fn apply3<C>(
+    a: &Tensor,
+    b: &Tensor,
+    c: &Tensor,
+    operation: C,
+    needs: Needs,
+) -> Result<Tensor>
 where
     C: CustomOp3 + Send + Sync + 'static,
 {
@@ -259,7 +314,7 @@ where
         return a.apply_op3(b, c, operation);
     }
     let made = forward([a, b, c], |[a, b, c]| operation.cpu_fwd(a.0, a.1, b.0, b.1, c.0, c.1))?;
-    Ok(record(Three(operation), &[a, b, c], made))
+    Ok(record(Three(operation), needs, &[a, b, c], made))
 }
 
 /// The same numbers in another shape; nothing is copied where they are contiguous.
@@ -274,7 +329,7 @@ pub fn reshape(x: &Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
     if !records(&[x]) {
         return Ok(view);
     }
-    Ok(recorded(Reshape, &[x], view))
+    Ok(recorded(Reshape, Needs::Shapes, &[x], view))
 }
 
 struct One<C>(C);

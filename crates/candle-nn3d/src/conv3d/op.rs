@@ -7,7 +7,7 @@ use crate::channels_last::{ChannelsLast, unknown_dtype};
 use crate::conv_shape::{Conv3dConfig, ConvShape};
 use crate::error::Error;
 use crate::kernels::conv3d::Conv3dAlgorithm;
-use crate::tape::{apply2, apply3};
+use crate::tape::{Needs, apply2, apply3};
 
 /// A convolution (PyTorch's: taps are not turned around), with an optional bias per output channel.
 ///
@@ -245,7 +245,7 @@ where
         }
     }
     let weight = weight.contiguous()?;
-    let Some(bias) = bias else { return apply2(x, &weight, custom) };
+    let Some(bias) = bias else { return apply2(x, &weight, custom, Needs::Inputs) };
     check_bias(op, bias, &weight, c_out)?;
-    apply3(x, &weight, &bias.contiguous()?, custom)
+    apply3(x, &weight, &bias.contiguous()?, custom, Needs::Inputs)
 }
