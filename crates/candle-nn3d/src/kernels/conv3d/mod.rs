@@ -12,7 +12,7 @@ use super::tier::Tier;
 use super::vector::lanes;
 use crate::conv_shape::ConvShape;
 use direct::DirectWeights;
-use winograd::WinogradWeights;
+use winograd::{Points, WinogradWeights};
 
 /// Which algorithms a convolution may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -81,9 +81,9 @@ impl PackedWeights {
     }
 }
 
-fn fast_points(algorithm: Conv3dAlgorithm, shape: &ConvShape) -> Option<usize> {
+fn fast_points(algorithm: Conv3dAlgorithm, shape: &ConvShape) -> Option<Points> {
     match algorithm {
-        Conv3dAlgorithm::Auto => winograd::x_points(shape),
+        Conv3dAlgorithm::Auto => winograd::points(shape),
         Conv3dAlgorithm::Direct => None,
     }
 }

@@ -11,14 +11,15 @@ use crate::Conv3dConfig;
 #[derive(Clone, Copy, Debug)]
 enum Packing {
     Rule(Conv3dAlgorithm),
-    Winograd(usize),
+    Winograd(Points),
 }
 
-const PACKINGS: [(Packing, f64); 4] = [
+const PACKINGS: [(Packing, f64); 5] = [
     (Packing::Rule(Conv3dAlgorithm::Auto), 1e-5),
     (Packing::Rule(Conv3dAlgorithm::Direct), 2e-6),
-    (Packing::Winograd(4), 1e-5),
-    (Packing::Winograd(6), 1e-5),
+    (Packing::Winograd(Points { yz: 6, x: 4 }), 1e-5),
+    (Packing::Winograd(Points { yz: 6, x: 6 }), 1e-5),
+    (Packing::Winograd(Points { yz: 4, x: 6 }), 1e-5),
 ];
 
 /// Numbers in [-1, 1) that repeat for a seed.

@@ -5,9 +5,10 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr;
 
-use super::WinogradWeights;
-use super::planes::{N, POINTS, TILE, Voxels, points_to_tile, tile_to_points};
+use super::plan::Plan;
+use super::planes::{N, Voxels, points_to_tile, tile_to_points};
 use super::points::{input_transform, output_transform, tap_transform};
+use super::{Points, WinogradWeights};
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::LINE;
 use crate::kernels::conv_element::Element;
@@ -18,48 +19,6 @@ use crate::kernels::vector::{Task, Vector};
 const MAX_ROWS: usize = 12;
 /// Columns of the products that wait for their transform over y and z.
 const COLUMNS: usize = 128;
-/// Output voxels along x of a block, about, and tiles of a block.
-const X_OUTPUTS: usize = 8;
-const BLOCK_TILES: usize = 48;
-/// Blocks below which an item's columns are also shared out.
-const FEW_BLOCKS: usize = 6;
-
-/// How an item is cut into blocks.
-pub(super) struct Plan {
-    /// Tiles along each axis.
-    pub(super) tiles: [usize; 3],
-    /// Tiles of a block along x, and over y and z (in their joint order).
-    pub(super) x_tiles: usize,
-    plane_tiles: usize,
-    /// Columns of a block.
-    columns: usize,
-    c_out: usize,
-}
-
-impl Plan {
-    pub(super) fn new(shape: &ConvShape, x_points: usize) -> Self {
-        let [x, y, z] = shape.output;
-        let tiles = [x.div_ceil(x_points - 2), y.div_ceil(TILE), z.div_ceil(TILE)];
-        let x_tiles = (X_OUTPUTS / (x_points - 2)).min(tiles[0]);
-        let plane_tiles = (BLOCK_TILES / x_tiles).min(tiles[1] * tiles[2]);
-        let mut plan =
-            Self { tiles, x_tiles, plane_tiles, columns: shape.c_out, c_out: shape.c_out };
-        if plan.n_blocks() < FEW_BLOCKS {
-            plan.columns = shape.c_out.div_ceil(FEW_BLOCKS).next_multiple_of(64);
-        }
-        plan
-    }
-
-    pub(super) fn n_blocks(&self) -> usize {
-        let [x, y, z] = self.tiles;
-        x.div_ceil(self.x_tiles) * (y * z).div_ceil(self.plane_tiles)
-    }
-
-    pub(super) fn column_ranges(&self) -> usize {
-        self.c_out.div_ceil(self.columns)
-    }
-}
-
 /// An output that many blocks write at once.
 #[derive(Clone, Copy)]
 pub(super) struct Output<'a, T> {
@@ -155,8 +114,8 @@ pub(super) struct Sizes {
 
 impl Sizes {
     pub(super) fn new<T: Element>(block: &Block<'_, T>, lanes: usize) -> Self {
-        let (n_x, n_plane, x_points) =
-            (block.x_tiles.len(), block.plane_tiles.len(), block.item.weights.x_points);
+        let (n_x, n_plane) = (block.x_tiles.len(), block.plane_tiles.len());
+        let Points { yz, x: x_points } = block.item.weights.points;
         let (c_in, rows) = (block.item.shape.c_in.next_multiple_of(lanes), n_x * n_plane);
         let columns = block.columns.len().next_multiple_of(lanes).min(COLUMNS);
         // A line more from point to point, lest all points share one set of a cache.
@@ -164,7 +123,7 @@ impl Sizes {
         let sums = n_x * (x_points - 2) * n_plane * columns + LINE;
         let packed = rows.next_multiple_of(MAX_ROWS) * c_in;
         let panel = x_points * block.item.shape.c_in * 2 * lanes;
-        let lengths = [POINTS * point, x_points * packed, panel, POINTS * sums];
+        let lengths = [yz * yz * point, x_points * packed, panel, yz * yz * sums];
         let lengths = lengths.map(|length| length.next_multiple_of(LINE));
         Self { c_in, point, packed, rows, columns, sums, lengths }
     }
@@ -186,9 +145,10 @@ impl<T: Element> Task for Stages<'_, T> {
     unsafe fn run<V: Vector>(self) {
         // SAFETY: the caller vouches for the instructions.
         unsafe {
-            match self.block.item.weights.x_points {
-                4 => self.forward::<V, 4>(),
-                _ => self.forward::<V, 6>(),
+            match self.block.item.weights.points {
+                Points { yz: 4, .. } => self.forward::<V, 6, 4, 2>(),
+                Points { x: 4, .. } => self.forward::<V, 4, 6, 4>(),
+                _ => self.forward::<V, 6, 6, 4>(),
             }
         }
     }
@@ -200,7 +160,7 @@ impl<T: Element> Stages<'_, T> {
     /// # Safety
     /// The processor has the instructions of `V`.
     #[inline(always)]
-    unsafe fn forward<V: Vector, const X: usize>(self) {
+    unsafe fn forward<V: Vector, const X: usize, const P: usize, const Q: usize>(self) {
         let Self { block, sizes, scratch } = self;
         let (points, rest) = scratch.split_at_mut(sizes.lengths[0]);
         let (packed, rest) = rest.split_at_mut(sizes.lengths[1]);
@@ -209,17 +169,17 @@ impl<T: Element> Stages<'_, T> {
         let zeros = vec![T::default(); sizes.c_in];
         // SAFETY: the caller vouches for the instructions.
         unsafe {
-            block.transform_input::<V, X>(&sizes, &zeros, points);
+            block.transform_input::<V, X, P>(&sizes, &zeros, points);
             for first in block.columns.clone().step_by(COLUMNS) {
                 let columns = first..(first + COLUMNS).min(block.columns.end);
-                for point in 0..POINTS {
+                for point in 0..P * P {
                     let points = &points[point * sizes.point..][..sizes.point];
                     pack::<V, X>(&sizes, block.plane_tiles.len(), points, packed);
                     let sums = &mut sums[point * sizes.sums..][..sizes.sums];
                     let columns = columns.clone();
-                    block.multiply::<V, X>(&sizes, point, packed, panel, columns, sums);
+                    block.multiply::<V, X, P>(&sizes, point, packed, panel, columns, sums);
                 }
-                block.transform_sums::<V, X>(&sizes, columns, sums);
+                block.transform_sums::<V, X, P, Q>(&sizes, columns, sums);
             }
         }
     }
@@ -228,7 +188,7 @@ impl<T: Element> Stages<'_, T> {
 impl<T: Element> Block<'_, T> {
     /// The points of every plane of x that the block's tiles read.
     #[inline(always)]
-    unsafe fn transform_input<V: Vector, const X: usize>(
+    unsafe fn transform_input<V: Vector, const X: usize, const P: usize>(
         &self,
         sizes: &Sizes,
         zeros: &[T],
@@ -239,32 +199,34 @@ impl<T: Element> Block<'_, T> {
         for plane in 0..self.x_tiles.len() * (X - 2) + 2 {
             let ix = (self.x_tiles.start * (X - 2) + plane).checked_sub(shape.padding[0]);
             let Some(ix) = ix.filter(|&ix| ix < shape.input[0]) else {
-                for points in points.chunks_mut(sizes.point).take(POINTS) {
+                for points in points.chunks_mut(sizes.point).take(P * P) {
                     points[plane * n_plane * sizes.c_in..][..n_plane * sizes.c_in].fill(0.0);
                 }
                 continue;
             };
-            let mut voxels = self.voxels(ix, self.plane_tiles.start, zeros);
+            let mut voxels: Voxels<T, P> = self.voxels(ix, self.plane_tiles.start, zeros);
             for (index, tile) in self.plane_tiles.clone().enumerate() {
                 let next = self.voxels(ix, tile + 1, zeros);
                 let to = &mut points[(plane * n_plane + index) * sizes.c_in..];
                 // SAFETY: each pointer is that of a slice of `c_in` numbers, or of as many zeros.
-                unsafe { tile_to_points::<V, T, N>(&voxels, &next, shape.c_in, to, sizes.point) };
+                unsafe {
+                    tile_to_points::<V, T, P, P>(&voxels, &next, shape.c_in, to, sizes.point)
+                };
                 voxels = next;
             }
         }
     }
 
     /// Where the voxels under a tile of the plane `ix` begin.
-    fn voxels(&self, ix: usize, tile: usize, zeros: &[T]) -> Voxels<T> {
+    fn voxels<const P: usize>(&self, ix: usize, tile: usize, zeros: &[T]) -> Voxels<T, P> {
         let shape = self.item.shape;
-        let (ty, tz) = (tile / self.plane[1] * TILE, tile % self.plane[1] * TILE);
-        let mut voxels = [[zeros.as_ptr(); N]; N];
-        for i in 0..N {
+        let (ty, tz) = (tile / self.plane[1] * (P - 2), tile % self.plane[1] * (P - 2));
+        let mut voxels = [[zeros.as_ptr(); P]; P];
+        for i in 0..P {
             let iy = (ty + i).checked_sub(shape.padding[1]).filter(|&iy| iy < shape.input[1]);
             let Some(iy) = iy else { continue };
             let row = (ix * shape.input[1] + iy) * shape.input[2];
-            for j in 0..N {
+            for j in 0..P {
                 let Some(iz) = (tz + j).checked_sub(shape.padding[2]) else { continue };
                 if iz < shape.input[2] {
                     voxels[i][j] = self.item.x[(row + iz) * shape.c_in..][..shape.c_in].as_ptr();
@@ -276,7 +238,7 @@ impl<T: Element> Block<'_, T> {
 
     /// The products of one point with some columns, transformed back along x.
     #[inline(always)]
-    unsafe fn multiply<V: Vector, const X: usize>(
+    unsafe fn multiply<V: Vector, const X: usize, const P: usize>(
         &self,
         sizes: &Sizes,
         point: usize,
@@ -296,7 +258,7 @@ impl<T: Element> Block<'_, T> {
             }
             let width = vectors * V::LANES;
             let depth = 3 * c_in;
-            let taps = &weights[POINTS * depth * column + point * depth * width..];
+            let taps = &weights[P * P * depth * column + point * depth * width..];
             // SAFETY: the caller vouches for the instructions.
             unsafe { expand::<V, X>(&taps[..depth * width], panel) };
             for first in (0..sizes.rows).step_by(step) {
@@ -337,7 +299,7 @@ impl<T: Element> Block<'_, T> {
 
     /// The output voxels of some columns.
     #[inline(always)]
-    unsafe fn transform_sums<V: Vector, const X: usize>(
+    unsafe fn transform_sums<V: Vector, const X: usize, const P: usize, const Q: usize>(
         &self,
         sizes: &Sizes,
         columns: Range<usize>,
@@ -350,9 +312,9 @@ impl<T: Element> Block<'_, T> {
         let first = self.x_tiles.start * (X - 2);
         for plane in 0..(self.x_tiles.len() * (X - 2)).min(nx - first) {
             for (index, tile) in self.plane_tiles.clone().enumerate() {
-                let (ty, tz) = (tile / self.plane[1] * TILE, tile % self.plane[1] * TILE);
-                let mut voxels = [[ptr::null_mut(); TILE]; TILE];
-                for (i, j) in (0..TILE).flat_map(|i| (0..TILE).map(move |j| (i, j))) {
+                let (ty, tz) = (tile / self.plane[1] * Q, tile % self.plane[1] * Q);
+                let mut voxels = [[ptr::null_mut(); Q]; Q];
+                for (i, j) in (0..Q).flat_map(|i| (0..Q).map(move |j| (i, j))) {
                     if ty + i < ny && tz + j < nz {
                         let voxel = ((first + plane) * ny + ty + i) * nz + tz + j;
                         let at = voxel * shape.c_out + columns.start;
@@ -362,7 +324,7 @@ impl<T: Element> Block<'_, T> {
                 let from = &sums[(plane * n_plane + index) * sizes.columns..];
                 // SAFETY: each place is null or holds the block's columns of one of its own voxels.
                 unsafe {
-                    points_to_tile::<V, T>(from, sizes.sums, bias, columns.len(), &voxels);
+                    points_to_tile::<V, T, P, Q>(from, sizes.sums, bias, columns.len(), &voxels);
                 }
             }
         }

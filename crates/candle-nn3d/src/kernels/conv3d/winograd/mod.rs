@@ -1,8 +1,9 @@
 //! Fast convolution for 3×3×3 kernels with stride and dilation 1: F(4×4, 3×3) over y and z and
-//! F(2, 3) or F(4, 3) along x, which takes 6 or 8 times fewer multiplications than the definition.
+//! F(2, 3) or F(4, 3) along x, which takes 6 or 8 times fewer multiplications than the definition;
+//! where there are more weights than voxels F(2×2, 3×3) and F(4, 3), 4.5 times fewer.
 //!
 //! A block of tiles passes through three stages that stay in the caches of one core:
-//! planes of x are transformed over y and z, each once; for each of the 36 points rows of tiles
+//! planes of x are transformed over y and z, each once; for each of the points rows of tiles
 //! are transformed along x as they are packed, multiplied by the weights, and transformed back
 //! along x; the sums are transformed back over y and z, and get their bias as they are stored.
 //! With the x axis inside the product, memory holds the points of planes, not those of cubes:
@@ -15,6 +16,7 @@
 
 mod block;
 mod packing;
+mod plan;
 mod planes;
 mod points;
 pub(in crate::kernels) mod weight_gradient;
@@ -27,9 +29,10 @@ use crate::kernels::conv_element::Element;
 use crate::kernels::gemm::Panels;
 use crate::kernels::tier::Tier;
 use crate::kernels::vector::{dispatch, lanes};
-use block::{Block, Item, Output, Plan, Sizes, Stages};
+use block::{Block, Item, Output, Sizes, Stages};
 use packing::Packing;
-use planes::POINTS;
+use plan::Plan;
+use planes::N;
 
 /// Weights at the points of y and z: `[panel of c_out][y and z point][tap of x][c_in][columns]`.
 ///
@@ -38,20 +41,31 @@ use planes::POINTS;
 pub(super) struct WinogradWeights {
     packed: AlignedVec,
     panels: Panels,
-    x_points: usize,
+    points: Points,
 }
 
-/// The number of points along x with which the fast algorithm pays for a shape, if it does.
+/// Points along y and along z, and along x: two more than a tile has outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kernels) struct Points {
+    pub(in crate::kernels) yz: usize,
+    pub(in crate::kernels) x: usize,
+}
+
+/// The points with which the fast algorithm pays for a shape, if it does.
 ///
 /// The rule counts, in multiplications that a vector unit could do meanwhile: those of the
 /// products; `MOVE` for every number that a transform writes and the next stage reads; and
 /// `STREAM` for every weight that a block of tiles brings from memory. It sees the shape alone,
 /// so that a layer's bits do not depend on the machine; F(2, 3) must cost `FAVOUR`
 /// times as much before the weights of F(4, 3), half again as large, are taken.
-pub(super) fn x_points(shape: &ConvShape) -> Option<usize> {
+///
+/// Where weights at 6 × 6 points would take more than `SPARE` times the memory of the layer's input and
+/// output, there are 4 × 4: that is less than half of the memory, and of what is brought from there.
+pub(super) fn points(shape: &ConvShape) -> Option<Points> {
     const MOVE: f64 = 20.0;
     const STREAM: f64 = 12.0;
     const FAVOUR: f64 = 1.15;
+    const SPARE: usize = 3;
     let ConvShape { kernel, stride, dilation, groups, .. } = *shape;
     if kernel != [3; 3] || stride != [1; 3] || dilation != [1; 3] || groups != 1 {
         return None;
@@ -60,11 +74,11 @@ pub(super) fn x_points(shape: &ConvShape) -> Option<usize> {
     let (c_in, c_out) = (shape.c_in as f64, shape.c_out.next_multiple_of(16) as f64);
     let direct = shape.n_out() as f64 * 27.0 * c_in * (c_out + 12.0);
     let fast = |x_points: usize| {
-        let plan = Plan::new(shape, x_points);
+        let plan = Plan::new(shape, Points { yz: N, x: x_points });
         let tiles = plan.tiles.iter().product::<usize>() as f64;
-        let points = (POINTS * x_points) as f64;
+        let points = (N * N * x_points) as f64;
         let overlap = (plan.x_tiles * (x_points - 2) + 2) as f64 / plan.x_tiles as f64;
-        let moved = POINTS as f64 * (overlap * c_in + (x_points - 2) as f64 * c_out);
+        let moved = (N * N) as f64 * (overlap * c_in + (x_points - 2) as f64 * c_out);
         let weights = points * c_in * c_out;
         tiles * (weights + MOVE * moved) + STREAM * weights * plan.n_blocks() as f64
     };
@@ -72,23 +86,22 @@ pub(super) fn x_points(shape: &ConvShape) -> Option<usize> {
     if direct <= two.min(four) {
         return None;
     }
-    Some(if four < two { 6 } else { 4 })
+    let weights = 3 * N * N * shape.c_in * shape.c_out;
+    if weights > SPARE * (shape.n_in() * shape.c_in + shape.n_out() * shape.c_out) {
+        return Some(Points { yz: 4, x: 6 });
+    }
+    Some(Points { yz: N, x: if four < two { 6 } else { 4 } })
 }
 
 impl WinogradWeights {
-    pub(super) fn new(tier: Tier, shape: &ConvShape, x_points: usize, weight: &[f32]) -> Self {
-        let len = Self::length(tier, shape, x_points);
-        Self::new_in(AlignedVec::zeros(len), tier, shape, x_points, weight)
+    pub(super) fn new(tier: Tier, shape: &ConvShape, points: Points, weight: &[f32]) -> Self {
+        let len = Self::length(tier, shape, points);
+        Self::new_in(AlignedVec::zeros(len), tier, shape, points, weight)
     }
 
     /// Weights for one call, in memory that the process keeps for the next.
-    pub(super) fn temporary(
-        tier: Tier,
-        shape: &ConvShape,
-        x_points: usize,
-        weight: &[f32],
-    ) -> Self {
-        Self::new_in(take_kept(Self::length(tier, shape, x_points)), tier, shape, x_points, weight)
+    pub(super) fn temporary(tier: Tier, shape: &ConvShape, points: Points, weight: &[f32]) -> Self {
+        Self::new_in(take_kept(Self::length(tier, shape, points)), tier, shape, points, weight)
     }
 
     /// Ends [`Self::temporary`].
@@ -97,30 +110,30 @@ impl WinogradWeights {
     }
 
     /// How many numbers they are.
-    fn length(tier: Tier, shape: &ConvShape, x_points: usize) -> usize {
-        POINTS * x_points * shape.c_in * Panels::new(lanes(tier), shape.c_out).padded
+    fn length(tier: Tier, shape: &ConvShape, points: Points) -> usize {
+        points.yz * points.yz * 3 * shape.c_in * Panels::new(lanes(tier), shape.c_out).padded
     }
 
     fn new_in(
         mut packed: AlignedVec,
         tier: Tier,
         shape: &ConvShape,
-        x_points: usize,
+        points: Points,
         weight: &[f32],
     ) -> Self {
         let (c_in, c_out) = (shape.c_in, shape.c_out);
         assert_eq!(weight.len(), c_out * c_in * 27, "weight has not the shape's size");
         let lanes = lanes(tier);
         let panels = Panels::new(lanes, c_out);
-        let depth = POINTS * 3 * c_in;
+        let depth = points.yz * points.yz * 3 * c_in;
         let chunks = packed.first(depth * panels.padded).par_chunks_mut(depth * 2 * lanes);
         chunks.enumerate().for_each(|(panel, packed)| {
             let columns = panel * 2 * lanes..(panel * 2 * lanes + 2 * lanes).min(c_out);
             let weight = &weight[columns.start * c_in * 27..columns.end * c_in * 27];
             let width = packed.len() / depth;
-            tier.run(Packing { weight, c_in, width, packed });
+            tier.run(Packing { weight, c_in, width, points: points.yz, packed });
         });
-        Self { packed, panels, x_points }
+        Self { packed, panels, points }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -136,7 +149,7 @@ impl WinogradWeights {
         bias: &[f32],
         y: &mut [T],
     ) {
-        let plan = Plan::new(shape, self.x_points);
+        let plan = Plan::new(shape, self.points);
         let (n_in, n_out) = (shape.n_in() * shape.c_in, shape.n_out() * shape.c_out);
         let output = Output::new(y);
         let per_item = plan.n_blocks() * plan.column_ranges();

@@ -1,6 +1,5 @@
 //! Weights from taps to points, into the panels that the products read.
 
-use super::planes::{N, POINTS};
 use super::points::tap_matrix;
 use crate::kernels::vectorise::Kernel;
 
@@ -15,6 +14,8 @@ pub(super) struct Packing<'a> {
     pub(super) c_in: usize,
     /// Columns, padded to whole vectors.
     pub(super) width: usize,
+    /// Points along y and along z.
+    pub(super) points: usize,
     /// `[y and z point][tap of x][c_in][column]`
     pub(super) packed: &'a mut [f32],
 }
@@ -22,12 +23,12 @@ pub(super) struct Packing<'a> {
 impl Kernel for Packing<'_> {
     #[inline(always)]
     fn run<const FUSED: bool>(self) {
-        let Self { weight, c_in, width, packed } = self;
-        let matrix = tap_matrix(N);
+        let Self { weight, c_in, width, points, packed } = self;
+        let (matrix, plane_points) = (tap_matrix(points), points * points);
         let mut taps = vec![0.0; 27 * width];
-        let mut z = vec![0.0; 9 * N * width];
-        let mut y = vec![0.0; 3 * POINTS * width];
-        let mut rows = vec![0.0; 3 * POINTS * CHANNELS * width];
+        let mut z = vec![0.0; 9 * points * width];
+        let mut y = vec![0.0; 3 * plane_points * width];
+        let mut rows = vec![0.0; 3 * plane_points * CHANNELS * width];
         for first in (0..c_in).step_by(CHANNELS) {
             let channels = CHANNELS.min(c_in - first);
             for channel in 0..channels {
@@ -39,7 +40,7 @@ impl Kernel for Packing<'_> {
                 }
                 // Axis by axis, the last first, so that the result is [tap of x][y][z][column].
                 expand(&taps, &matrix, width, &mut z);
-                expand(&z, &matrix, N * width, &mut y);
+                expand(&z, &matrix, points * width, &mut y);
                 for (row, from) in y.chunks_exact(width).enumerate() {
                     let to = &mut rows[(row * CHANNELS + channel) * width..][..width];
                     for (to, &from) in to.iter_mut().zip(from) {
@@ -48,7 +49,7 @@ impl Kernel for Packing<'_> {
                 }
             }
             for (row, from) in rows.chunks_exact(CHANNELS * width).enumerate() {
-                let (x, plane) = (row / POINTS, row % POINTS);
+                let (x, plane) = (row / plane_points, row % plane_points);
                 let to = ((plane * 3 + x) * c_in + first) * width;
                 packed[to..][..channels * width].copy_from_slice(&from[..channels * width]);
             }

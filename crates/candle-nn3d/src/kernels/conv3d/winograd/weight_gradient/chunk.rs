@@ -163,7 +163,7 @@ impl<T: Element> Plane<'_, T> {
             let to = &mut points[index * layout.channels..];
             // SAFETY: each pointer is that of a slice of the volume's channels, or of as many zeros.
             unsafe {
-                tile_to_points::<V, T, S>(&voxels, &next, volume.channels, to, layout.point);
+                tile_to_points::<V, T, S, N>(&voxels, &next, volume.channels, to, layout.point);
             }
             voxels = next;
         }
