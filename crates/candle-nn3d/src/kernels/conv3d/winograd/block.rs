@@ -94,6 +94,12 @@ impl<'a, T: Element> Block<'a, T> {
 #[repr(align(64))]
 struct Products([f32; N * MAX_ROWS * 2 * LINE]);
 
+/// What is multiplied: packed rows, and room for a panel of weights at all points along x.
+struct Factors<'a> {
+    packed: &'a [f32],
+    panel: &'a mut [f32],
+}
+
 /// Sizes of the buffers of a block, in numbers.
 pub(super) struct Sizes {
     /// Channels of the input, padded to whole vectors.
@@ -177,7 +183,8 @@ impl<T: Element> Stages<'_, T> {
                     pack::<V, X>(&sizes, block.plane_tiles.len(), points, packed);
                     let sums = &mut sums[point * sizes.sums..][..sizes.sums];
                     let columns = columns.clone();
-                    block.multiply::<V, X, P>(&sizes, point, packed, panel, columns, sums);
+                    let factors = Factors { packed, panel };
+                    block.multiply::<V, X, P>(&sizes, point, factors, columns, sums);
                 }
                 block.transform_sums::<V, X, P, Q>(&sizes, columns, sums);
             }
@@ -242,8 +249,7 @@ impl<T: Element> Block<'_, T> {
         &self,
         sizes: &Sizes,
         point: usize,
-        packed: &[f32],
-        panel: &mut [f32],
+        Factors { packed, panel }: Factors<'_>,
         columns: Range<usize>,
         sums: &mut [f32],
     ) {
