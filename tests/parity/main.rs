@@ -12,6 +12,7 @@ mod affine;
 mod guided_unet;
 mod intensity;
 mod labels;
+mod med_ddpm_chain;
 mod nn3d;
 mod reading;
 mod resampling;
