@@ -63,6 +63,30 @@ impl Conv3d {
         }
     }
 
+    /// The layer, plus a bias for each item and channel (`[n, c_out]`), plus a residual (as the
+    /// result): what often follows it. A prepared layer does it all in one pass.
+    ///
+    /// # Errors
+    /// As [`ops::conv3d`](crate::ops::conv3d), and where these do not fit.
+    pub fn forward_adding(
+        &self,
+        x: &ChannelsLast,
+        channel_bias: Option<&Tensor>,
+        residual: Option<&ChannelsLast>,
+    ) -> Result<ChannelsLast> {
+        if let State::Prepared(layer) = &self.state {
+            return layer.forward_adding(x, channel_bias, residual);
+        }
+        let mut y = self.forward_channels_last(x)?;
+        if let Some(bias) = channel_bias {
+            y = crate::ops::add_channel_bias(&y, bias)?;
+        }
+        match residual {
+            Some(residual) => crate::ops::add(residual, &y),
+            None => Ok(y),
+        }
+    }
+
     /// The layer for inference: its weights are brought into the kernels' own form once, that which
     /// is fastest for volumes of `space` voxels; it takes other volumes too. It keeps no reference
     /// to the original weights, so dropping this layer and its variables releases them. It cannot

@@ -10,7 +10,9 @@ use rayon::prelude::*;
 
 use crate::conv_shape::ConvShape;
 use crate::kernels::conv_element::Element;
-use crate::kernels::conv3d::{Conv3dAlgorithm, PackedWeights, forward as forward_with};
+use crate::kernels::conv3d::{
+    Addends, Conv3dAlgorithm, PackedWeights, forward as forward_with, forward_adding,
+};
 use crate::kernels::conv3d_input_gradient::input_gradient as input_gradient_with;
 use crate::kernels::conv3d_weight_gradient::weight_gradient as weight_gradient_with;
 use crate::kernels::tier::Tier;
@@ -32,7 +34,7 @@ pub(super) fn forward(
         let bias = bias.map(widened).transpose()?;
         let tier = Tier::current();
         let weights = PackedWeights::temporary(tier, algorithm, shape, &widened(weight)?);
-        let y = forward_prepared(shape, x, &weights, bias.as_deref());
+        let y = forward_prepared(shape, x, &weights, bias.as_deref(), None);
         weights.give_back();
         return y;
     }
@@ -45,24 +47,29 @@ pub(super) fn forward(
     )
 }
 
-/// [`forward`] with packed weights, whatever the dtype of `x`.
+/// [`forward`] with packed weights, whatever the dtype of `x`; a bias may be that of each item.
 pub(super) fn forward_prepared(
     shape: &ConvShape,
     (x, layout): Operand<'_>,
     weights: &PackedWeights,
     bias: Option<&[f32]>,
+    residual: Option<Operand<'_>>,
 ) -> Result<CpuStorage> {
     let tier = Tier::current();
     let len = shape.batch * shape.n_out() * shape.c_out;
     match x {
         CpuStorage::BF16(x) => {
             let mut y = fresh::unwritten(len);
-            forward_with(tier, shape, contiguous(x, layout)?, weights, bias, &mut y);
+            let residual = residual.map(|(r, layout)| contiguous(r.as_slice()?, layout)).transpose()?;
+            let addends = Addends { bias, residual };
+            forward_adding(tier, shape, contiguous(x, layout)?, weights, addends, &mut y);
             Ok(CpuStorage::BF16(y))
         }
         CpuStorage::F32(x) => {
             let mut y = fresh::unwritten(len);
-            forward_with(tier, shape, contiguous(x, layout)?, weights, bias, &mut y);
+            let residual = residual.map(|(r, layout)| contiguous(r.as_slice()?, layout)).transpose()?;
+            let addends = Addends { bias, residual };
+            forward_adding(tier, shape, contiguous(x, layout)?, weights, addends, &mut y);
             Ok(CpuStorage::F32(y))
         }
         other => Err(unexpected(other.dtype())),

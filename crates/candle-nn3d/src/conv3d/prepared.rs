@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Module, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Module, Result, Shape, Storage, Tensor};
 
 use super::arithmetic;
 use super::differentiable::channels_last;
@@ -72,13 +72,52 @@ impl PreparedConv3d {
     /// [`Error::Shape`] unless `x` has the channels that the layer is for and no fewer voxels than
     /// its kernel, and [`Error::DType`] unless it has the dtype that the weight had.
     pub fn forward_channels_last(&self, x: &ChannelsLast) -> Result<ChannelsLast> {
-        let dtype = self.0.dtype;
-        if x.tensor().dtype() != dtype {
-            let found = x.tensor().dtype().as_str().to_owned();
-            let expected = format!("{}, as the weight was", dtype.as_str());
-            return Err(Error::DType { op: OP, argument: "x", found, expected }.into());
+        self.check_dtype(x)?;
+        let inference =
+            Inference { layer: self.0.clone(), channel_bias: None, residual: None };
+        ChannelsLast::new(x.tensor().apply_op1(inference)?)
+    }
+
+    /// The layer, plus a bias for each item and channel, plus a residual: what often follows it, in
+    /// one pass and rounded once.
+    ///
+    /// # Shapes
+    /// `channel_bias` `[n, c_out]`, `residual` as the result; both in the dtype of `x`.
+    ///
+    /// # Errors
+    /// As [`forward_channels_last`](Self::forward_channels_last), and where these do not fit.
+    pub fn forward_adding(
+        &self,
+        x: &ChannelsLast,
+        channel_bias: Option<&Tensor>,
+        residual: Option<&ChannelsLast>,
+    ) -> Result<ChannelsLast> {
+        self.check_dtype(x)?;
+        let c_out = self.0.weight_shape[0];
+        if let Some(bias) = channel_bias
+            && bias.dims() != [x.batch(), c_out]
+        {
+            let expected = format!("[{}, {c_out}], a number for each item and channel", x.batch());
+            let found = bias.dims().to_vec();
+            return Err(Error::Shape { op: OP, argument: "channel_bias", found, expected }.into());
         }
-        ChannelsLast::new(x.tensor().apply_op1(Inference(self.0.clone()))?)
+        let channel_bias = channel_bias.map(|bias| bias.to_dtype(DType::F32)?.to_vec2());
+        let inference = Inference {
+            layer: self.0.clone(),
+            channel_bias: channel_bias.transpose()?,
+            residual: residual.map(|residual| residual.tensor().clone()),
+        };
+        ChannelsLast::new(x.tensor().apply_op1(inference)?)
+    }
+
+    fn check_dtype(&self, x: &ChannelsLast) -> Result<()> {
+        let dtype = self.0.dtype;
+        if x.tensor().dtype() == dtype {
+            return Ok(());
+        }
+        let found = x.tensor().dtype().as_str().to_owned();
+        let expected = format!("{}, as the weight was", dtype.as_str());
+        Err(Error::DType { op: OP, argument: "x", found, expected }.into())
     }
 
     /// Bytes that the weights and the bias occupy.
@@ -95,7 +134,25 @@ impl Module for PreparedConv3d {
 }
 
 /// The layer as an operation without a backward pass, which candle reports as an error.
-struct Inference(Arc<Prepared>);
+struct Inference {
+    layer: Arc<Prepared>,
+    /// For each item.
+    channel_bias: Option<Vec<Vec<f32>>>,
+    residual: Option<Tensor>,
+}
+
+impl Inference {
+    /// The layer's bias and those of the items, `[c_out]` or `[n, c_out]`.
+    fn biases(&self) -> Option<Vec<f32>> {
+        let own = self.layer.bias.as_deref();
+        let Some(items) = &self.channel_bias else { return own.map(<[f32]>::to_vec) };
+        let with_own = |item: &Vec<f32>| match own {
+            Some(own) => item.iter().zip(own).map(|(a, b)| a + b).collect(),
+            None => item.clone(),
+        };
+        Some(items.iter().flat_map(with_own).collect())
+    }
+}
 
 impl CustomOp1 for Inference {
     fn name(&self) -> &'static str {
@@ -103,10 +160,25 @@ impl CustomOp1 for Inference {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Prepared { config, weight_shape, weights, bias, .. } = &*self.0;
+        let Prepared { config, weight_shape, weights, .. } = &*self.layer;
         let (n, sx, sy, sz, c) = layout.shape().dims5()?;
         let shape = ConvShape::new([n, sx, sy, sz, c], *weight_shape, config)?;
-        let y = arithmetic::forward_prepared(&shape, (x, layout), weights, bias.as_deref())?;
-        Ok((y, channels_last(shape.batch, shape.output, shape.c_out)))
+        let output = channels_last(shape.batch, shape.output, shape.c_out);
+        let biases = self.biases();
+        let Some(residual) = &self.residual else {
+            let y = arithmetic::forward_prepared(&shape, (x, layout), weights, biases.as_deref(), None)?;
+            return Ok((y, output));
+        };
+        if residual.shape() != &output {
+            let (found, expected) = (residual.dims().to_vec(), format!("{:?}", output.dims()));
+            return Err(Error::Shape { op: OP, argument: "residual", found, expected }.into());
+        }
+        let (added, added_layout) = residual.storage_and_layout();
+        let Storage::Cpu(added) = &*added else {
+            candle_core::bail!("{OP}: the residual is not on the CPU");
+        };
+        let added = Some((added, added_layout));
+        let y = arithmetic::forward_prepared(&shape, (x, layout), weights, biases.as_deref(), added)?;
+        Ok((y, output))
     }
 }

@@ -273,6 +273,39 @@ fn a_layer_prepared_for_one_volume_is_right_for_every_other() {
 }
 
 #[test]
+fn what_a_prepared_layer_adds_is_what_follows_an_unprepared_one() {
+    for (c_in, c_out, config) in
+        [(24, 32, Conv3dConfig::same(3)), (3, 6, Conv3dConfig::same(3)), (32, 20, Conv3dConfig::same(3))]
+    {
+        let [x, weight, bias] = inputs([2, 9, 10, 11, c_in], [c_out, c_in, 3, 3, 3], c_out);
+        let [residual, ..] = inputs([2, 9, 10, 11, c_out], [1, 1, 1, 1, 1], 1);
+        let time = residual.narrow(1, 0, 1).unwrap().narrow(2, 0, 1).unwrap();
+        let time = time.narrow(3, 3, 1).unwrap().reshape((2, c_out)).unwrap();
+        for (dtype, tolerance) in [(DType::F32, 1e-6), (DType::BF16, 1e-2)] {
+            let [x, weight, bias, residual, time] =
+                [&x, &weight, &bias, &residual, &time].map(|t| t.to_dtype(dtype).unwrap());
+            let [x, residual] = [x, residual].map(|t| ChannelsLast::new(t).unwrap());
+            let plain = Conv3d::new(weight, Some(bias), config);
+            let mut prepared = plain.clone();
+            prepared.prepare(x.space()).unwrap();
+            for (time, residual) in
+                [(Some(&time), Some(&residual)), (Some(&time), None), (None, Some(&residual))]
+            {
+                let run = |layer: &Conv3d| layer.forward_adding(&x, time, residual).unwrap();
+                let (got, want) = (values(run(&prepared).tensor()), values(run(&plain).tensor()));
+                let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
+                let far = norm(&mut got.iter().zip(&want).map(|(a, b)| a - b));
+                assert!(far <= tolerance * norm(&mut want.iter().copied()), "{c_out} {dtype:?}");
+                assert!(got.iter().all(|v| v.is_finite()));
+            }
+            let other = ChannelsLast::new(time.reshape((2, c_out, 1, 1, 1)).unwrap()).unwrap();
+            assert!(prepared.forward_adding(&x, None, Some(&other)).is_err());
+            assert!(prepared.forward_adding(&x, Some(other.tensor()), None).is_err());
+        }
+    }
+}
+
+#[test]
 fn new_layers_are_drawn_within_the_bound_of_pytorch() {
     let variables = candle_nn::VarMap::new();
     let vb = VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu);

@@ -140,10 +140,9 @@ impl ResidualBlock {
         if let Some(conv) = &self.skip_connection {
             shortcut = conv.forward_channels_last(&shortcut)?;
         }
-        h = self.conv1.forward_channels_last(&h)?;
-        h = ops::add_channel_bias(&h, &self.time_emb_proj.forward(embedding)?)?;
+        let time = self.time_emb_proj.forward(embedding)?;
+        h = self.conv1.forward_adding(&h, Some(&time), None)?;
         h = self.norm2.forward_silu(&h)?;
-        h = self.conv2.forward_channels_last(&h)?;
-        ops::add(&shortcut, &h)
+        self.conv2.forward_adding(&h, None, Some(&shortcut))
     }
 }

@@ -2,7 +2,7 @@
 
 use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
-use candle_nn3d::{ChannelsLast, Conv3d, Conv3dConfig, GroupNorm, Linear, conv3d, group_norm, ops};
+use candle_nn3d::{ChannelsLast, Conv3d, Conv3dConfig, GroupNorm, Linear, conv3d, group_norm};
 
 use super::config::GROUPS;
 use super::layers::{EPS, conv3, conv3_of_zeros};
@@ -46,15 +46,15 @@ impl ResidualBlock {
 
     /// `time` is the SiLU of the embedding, `[n, time_channels]`.
     pub(super) fn forward(&self, x: ChannelsLast, time: &Tensor) -> Result<ChannelsLast> {
-        let h = self.in_conv.forward_channels_last(&self.in_norm.forward_silu(&x)?)?;
+        let time = self.time.forward(time)?;
+        let h = self.in_norm.forward_silu(&x)?;
+        let h = self.in_conv.forward_adding(&h, Some(&time), None)?;
         // The narrower of the two is what waits.
         let x = match &self.skip {
             Some(skip) => skip.forward_channels_last(&x)?,
             None => x,
         };
-        let h = ops::add_channel_bias(&h, &self.time.forward(time)?)?;
         let h = self.out_norm.forward_silu(&h)?;
-        let h = self.out_conv.forward_channels_last(&h)?;
-        ops::add(&x, &h)
+        self.out_conv.forward_adding(&h, None, Some(&x))
     }
 }

@@ -106,19 +106,65 @@ pub(crate) fn forward<T: Element>(
     bias: Option<&[f32]>,
     y: &mut [T],
 ) {
+    forward_adding(tier, shape, x, weights, Addends { bias, residual: None }, y);
+}
+
+/// What is added to the products before they are rounded.
+#[derive(Clone, Copy)]
+pub(crate) struct Addends<'a, T> {
+    /// `[c_out]`, or `[batch, c_out]` with one for each item.
+    pub(crate) bias: Option<&'a [f32]>,
+    /// `[batch, x', y', z', c_out]`
+    pub(crate) residual: Option<&'a [T]>,
+}
+
+/// As [`forward`], with what follows many a convolution: a bias of each item, a residual.
+///
+/// # Panics
+/// As [`forward`].
+pub(crate) fn forward_adding<T: Element>(
+    tier: Tier,
+    shape: &ConvShape,
+    x: &[T],
+    weights: &PackedWeights,
+    Addends { bias, residual }: Addends<'_, T>,
+    y: &mut [T],
+) {
     assert_eq!(weights.lanes, lanes(tier), "weights were packed for another tier");
     assert_eq!(x.len(), shape.batch * shape.n_in() * shape.c_in, "x has not the shape's size");
     assert_eq!(y.len(), shape.batch * shape.n_out() * shape.c_out, "y has not the shape's size");
-    assert!(bias.is_none_or(|bias| bias.len() == shape.c_out), "bias has not the shape's size");
+    let sizes = [shape.c_out, shape.batch * shape.c_out];
+    assert!(bias.is_none_or(|bias| sizes.contains(&bias.len())), "bias has not the shape's size");
+    assert!(residual.is_none_or(|r| r.len() == y.len()), "the residual has not the shape's size");
+    // One for each item, or the same for all.
+    let biases: Vec<Option<&[f32]>> = match bias {
+        Some(bias) => bias.chunks_exact(shape.c_out).map(Some).collect(),
+        None => vec![None],
+    };
     match &weights.form {
         Form::Direct(weights) => {
-            let bias = weights.padded_bias(shape, bias);
-            let items = x.par_chunks(shape.n_in() * shape.c_in);
+            let biases: Vec<_> =
+                biases.into_iter().map(|bias| weights.padded_bias(shape, bias)).collect();
+            let items = x.par_chunks(shape.n_in() * shape.c_in).enumerate();
             let items = items.zip(y.par_chunks_mut(shape.n_out() * shape.c_out));
-            items.for_each(|(x, y)| weights.forward(tier, shape, x, &bias, y));
+            items.for_each(|((item, x), y)| {
+                weights.forward(tier, shape, x, &biases[item % biases.len()], y);
+            });
+            if let Some(residual) = residual {
+                let parts = y.par_chunks_mut(PART).zip(residual.par_chunks(PART));
+                parts.for_each(|(y, residual)| {
+                    for (y, residual) in y.iter_mut().zip(residual) {
+                        *y = T::round(y.widen() + residual.widen());
+                    }
+                });
+            }
         }
         Form::Winograd(weights) => {
-            weights.forward(tier, shape, x, &weights.padded_bias(bias), y);
+            let biases: Vec<_> = biases.into_iter().map(|bias| weights.padded_bias(bias)).collect();
+            weights.forward(tier, shape, x, winograd::Addends { biases: &biases, residual }, y);
         }
     }
 }
+
+/// Numbers that one thread adds at a time.
+const PART: usize = 1 << 14;

@@ -59,6 +59,7 @@ pub(super) struct Item<'a, T> {
     pub(super) shape: &'a ConvShape,
     pub(super) x: &'a [T],
     pub(super) bias: &'a [f32],
+    pub(super) residual: Option<&'a [T]>,
     pub(super) y: Output<'a, T>,
 }
 
@@ -320,17 +321,22 @@ impl<T: Element> Block<'_, T> {
             for (index, tile) in self.plane_tiles.clone().enumerate() {
                 let (ty, tz) = (tile / self.plane[1] * Q, tile % self.plane[1] * Q);
                 let mut voxels = [[ptr::null_mut(); Q]; Q];
+                let mut added = [[ptr::null(); Q]; Q];
                 for (i, j) in (0..Q).flat_map(|i| (0..Q).map(move |j| (i, j))) {
                     if ty + i < ny && tz + j < nz {
                         let voxel = ((first + plane) * ny + ty + i) * nz + tz + j;
                         let at = voxel * shape.c_out + columns.start;
                         voxels[i][j] = self.item.y.place(at, columns.len());
+                        if let Some(residual) = self.item.residual {
+                            added[i][j] = residual[at..][..columns.len()].as_ptr();
+                        }
                     }
                 }
                 let from = &sums[(plane * n_plane + index) * sizes.columns..];
-                // SAFETY: each place is null or holds the block's columns of one of its own voxels.
+                // SAFETY: each place is null or holds the block's columns of one of its own voxels, and
+                // so do those of the residual.
                 unsafe {
-                    points_to_tile::<V, T, P, Q>(from, sizes.sums, bias, columns.len(), &voxels);
+                    points_to_tile::<V, T, P, Q>(from, sizes.sums, bias, columns.len(), &voxels, &added);
                 }
             }
         }

@@ -93,6 +93,15 @@ pub(super) fn points(shape: &ConvShape) -> Option<Points> {
     Some(Points { yz: N, x: if four < two { 6 } else { 4 } })
 }
 
+/// What is added to the products of a batch.
+#[derive(Clone, Copy)]
+pub(super) struct Addends<'a, T> {
+    /// Padded to whole vectors; one for each item, or the same for all.
+    pub(super) biases: &'a [Vec<f32>],
+    /// As the output.
+    pub(super) residual: Option<&'a [T]>,
+}
+
 impl WinogradWeights {
     pub(super) fn new(tier: Tier, shape: &ConvShape, points: Points, weight: &[f32]) -> Self {
         let len = Self::length(tier, shape, points);
@@ -140,13 +149,13 @@ impl WinogradWeights {
         size_of_val(self.packed.as_slice())
     }
 
-    /// All items of a batch; `bias` is padded to whole vectors.
+    /// All items of a batch.
     pub(super) fn forward<T: Element>(
         &self,
         tier: Tier,
         shape: &ConvShape,
         x: &[T],
-        bias: &[f32],
+        Addends { biases, residual }: Addends<'_, T>,
         y: &mut [T],
     ) {
         let plan = Plan::new(shape, self.points);
@@ -155,9 +164,11 @@ impl WinogradWeights {
         let per_item = plan.n_blocks() * plan.column_ranges();
         (0..shape.batch * per_item).into_par_iter().for_each(|index| {
             let (item, index) = (index / per_item, index % per_item);
-            let x = &x[item * n_in..][..n_in];
+            let (x, bias) = (&x[item * n_in..][..n_in], &biases[item % biases.len()]);
+            let residual = residual.map(|residual| &residual[item * n_out..][..n_out]);
             // Each index has voxels or columns of its own.
-            let item = Item { weights: self, shape, x, bias, y: output.part(item * n_out) };
+            let y = output.part(item * n_out);
+            let item = Item { weights: self, shape, x, bias, residual, y };
             let block = Block::new(item, &plan, index);
             let sizes = Sizes::new(&block, lanes(tier));
             with_scratch(sizes.scratch(), |scratch| {

@@ -80,12 +80,13 @@ pub(super) unsafe fn to_points<V: Vector, const S: usize, const P: usize>(d: [V;
     }
 }
 
-/// Takes the P² points of one tile to its Q² outputs (Q = P − 2) plus bias, for `channels` channels; voxels
-/// without a place are dropped.
+/// Takes the P² points of one tile to its Q² outputs (Q = P − 2) plus bias, and plus what lies at
+/// `added`, for `channels` channels; voxels without a place are dropped.
 ///
 /// # Safety
 /// The processor has the instructions of `V`; every place in `voxels` is null or valid for
-/// writing `channels` numbers that nobody else reads or writes meanwhile.
+/// writing `channels` numbers that nobody else reads or writes meanwhile; every place in `added` is
+/// null or valid for reading as many.
 #[inline(always)]
 pub(super) unsafe fn points_to_tile<V: Vector, T: Element, const P: usize, const Q: usize>(
     from: &[f32],
@@ -93,6 +94,7 @@ pub(super) unsafe fn points_to_tile<V: Vector, T: Element, const P: usize, const
     bias: &[f32],
     channels: usize,
     voxels: &[[*mut T; Q]; Q],
+    added: &[[*const T; Q]; Q],
 ) {
     const { assert!(Q + 2 == P) }
     let padded = channels.next_multiple_of(V::LANES);
@@ -121,7 +123,10 @@ pub(super) unsafe fn points_to_tile<V: Vector, T: Element, const P: usize, const
                     if to.is_null() {
                         continue;
                     }
-                    let sum = row[j].add(bias);
+                    let mut sum = row[j].add(bias);
+                    if !added[i][j].is_null() {
+                        sum = sum.add(T::load(added[i][j].add(c), channels - c));
+                    }
                     T::store(sum, to.add(c), channels - c);
                 }
             }
