@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Tensor};
 use candle_nn3d::NamedTensors;
-use mrisynth_schedulers::{
-    Noise, Observer, Progress, SamplerState, SamplingPreset, sample,
-};
+use mrisynth_schedulers::{Noise, Observer, Progress, SamplerState, SamplingPreset, sample};
 use mrisynth_unet::{CheckpointPart, GuidedUnetConfig, Unet, UnetConfig, UnetInput, read_weights};
 
 /// Of the norm of the sample: 250 steps, each a network of f32.

@@ -60,14 +60,16 @@ pub(super) fn forward_prepared(
     match x {
         CpuStorage::BF16(x) => {
             let mut y = fresh::unwritten(len);
-            let residual = residual.map(|(r, layout)| contiguous(r.as_slice()?, layout)).transpose()?;
+            let residual =
+                residual.map(|(r, layout)| contiguous(r.as_slice()?, layout)).transpose()?;
             let addends = Addends { bias, residual };
             forward_adding(tier, shape, contiguous(x, layout)?, weights, addends, &mut y);
             Ok(CpuStorage::BF16(y))
         }
         CpuStorage::F32(x) => {
             let mut y = fresh::unwritten(len);
-            let residual = residual.map(|(r, layout)| contiguous(r.as_slice()?, layout)).transpose()?;
+            let residual =
+                residual.map(|(r, layout)| contiguous(r.as_slice()?, layout)).transpose()?;
             let addends = Addends { bias, residual };
             forward_adding(tier, shape, contiguous(x, layout)?, weights, addends, &mut y);
             Ok(CpuStorage::F32(y))

@@ -73,8 +73,7 @@ impl PreparedConv3d {
     /// its kernel, and [`Error::DType`] unless it has the dtype that the weight had.
     pub fn forward_channels_last(&self, x: &ChannelsLast) -> Result<ChannelsLast> {
         self.check_dtype(x)?;
-        let inference =
-            Inference { layer: self.0.clone(), channel_bias: None, residual: None };
+        let inference = Inference { layer: self.0.clone(), channel_bias: None, residual: None };
         ChannelsLast::new(x.tensor().apply_op1(inference)?)
     }
 
@@ -166,7 +165,13 @@ impl CustomOp1 for Inference {
         let output = channels_last(shape.batch, shape.output, shape.c_out);
         let biases = self.biases();
         let Some(residual) = &self.residual else {
-            let y = arithmetic::forward_prepared(&shape, (x, layout), weights, biases.as_deref(), None)?;
+            let y = arithmetic::forward_prepared(
+                &shape,
+                (x, layout),
+                weights,
+                biases.as_deref(),
+                None,
+            )?;
             return Ok((y, output));
         };
         if residual.shape() != &output {
@@ -178,7 +183,8 @@ impl CustomOp1 for Inference {
             candle_core::bail!("{OP}: the residual is not on the CPU");
         };
         let added = Some((added, added_layout));
-        let y = arithmetic::forward_prepared(&shape, (x, layout), weights, biases.as_deref(), added)?;
+        let y =
+            arithmetic::forward_prepared(&shape, (x, layout), weights, biases.as_deref(), added)?;
         Ok((y, output))
     }
 }

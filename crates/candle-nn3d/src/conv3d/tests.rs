@@ -274,9 +274,11 @@ fn a_layer_prepared_for_one_volume_is_right_for_every_other() {
 
 #[test]
 fn what_a_prepared_layer_adds_is_what_follows_an_unprepared_one() {
-    for (c_in, c_out, config) in
-        [(24, 32, Conv3dConfig::same(3)), (3, 6, Conv3dConfig::same(3)), (32, 20, Conv3dConfig::same(3))]
-    {
+    for (c_in, c_out, config) in [
+        (24, 32, Conv3dConfig::same(3)),
+        (3, 6, Conv3dConfig::same(3)),
+        (32, 20, Conv3dConfig::same(3)),
+    ] {
         let [x, weight, bias] = inputs([2, 9, 10, 11, c_in], [c_out, c_in, 3, 3, 3], c_out);
         let [residual, ..] = inputs([2, 9, 10, 11, c_out], [1, 1, 1, 1, 1], 1);
         let time = residual.narrow(1, 0, 1).unwrap().narrow(2, 0, 1).unwrap();

@@ -336,7 +336,14 @@ impl<T: Element> Block<'_, T> {
                 // SAFETY: each place is null or holds the block's columns of one of its own voxels, and
                 // so do those of the residual.
                 unsafe {
-                    points_to_tile::<V, T, P, Q>(from, sizes.sums, bias, columns.len(), &voxels, &added);
+                    points_to_tile::<V, T, P, Q>(
+                        from,
+                        sizes.sums,
+                        bias,
+                        columns.len(),
+                        &voxels,
+                        &added,
+                    );
                 }
             }
         }
