@@ -31,7 +31,7 @@ const TOP_LEVEL: [&str; 12] = [
 ];
 /// Modules that implement a paper or follow a reference implementation, and must name it under a
 /// `# Source` heading in their documentation.
-const MUST_NAME_SOURCE: [&str; 62] = [
+const MUST_NAME_SOURCE: [&str; 63] = [
     "crates/candle-nn3d/src/attention.rs",
     "crates/candle-nn3d/src/ema.rs",
     "crates/candle-nn3d/src/group_norm.rs",
@@ -82,6 +82,7 @@ const MUST_NAME_SOURCE: [&str; 62] = [
     "crates/mrisynth-unet/src/presets.rs",
     "crates/mrisynth-unet/src/timestep_embedding.rs",
     "crates/mrisynth-unet/src/weights/generative_models.rs",
+    "crates/mrisynth-volume/src/deformation.rs",
     "crates/mrisynth-volume/src/file/gzip_blocks.rs",
     "crates/mrisynth-volume/src/file/mgh.rs",
     "crates/mrisynth-volume/src/file/mgh_encode.rs",
