@@ -124,7 +124,10 @@ impl MaskEdit {
             }
         };
         let structures = changes(&scheme.summary(labels), &scheme.summary(&edited));
-        check_kept(scheme, &structures)?;
+        // Of a mask that has a structure on one side alone, flipping loses none.
+        if *self != Self::Flip {
+            check_kept(scheme, &structures)?;
+        }
         Ok(EditedMask { labels: edited, report: EditReport { edit: self.clone(), structures } })
     }
 

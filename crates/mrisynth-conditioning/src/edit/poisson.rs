@@ -91,7 +91,7 @@ mod tests {
     /// Cosines with no slope at the border are eigenvectors of the stencil.
     #[test]
     fn a_cosine_is_divided_by_its_eigenvalue() {
-        let (shape, spacing_mm) = ([12, 10, 14], [1.0, 2.0, 1.5]);
+        let (shape, spacing_mm) = ([12, 10, 14], [1.0_f64, 2.0, 1.5]);
         let phase =
             |i: usize, n: usize, k: f64| std::f64::consts::PI * k * (i as f64 + 0.5) / n as f64;
         let mut source = Vec::new();
