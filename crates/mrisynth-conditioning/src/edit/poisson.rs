@@ -114,6 +114,6 @@ mod tests {
         for (phi, s) in solution.iter().zip(&source) {
             assert!((f64::from(*phi) - f64::from(s - 5.0) / eigenvalue).abs() < 1e-3);
         }
-        assert!(solve(&vec![3.0; 27], [3, 3, 3], [1.0; 3]).iter().all(|phi| *phi == 0.0));
+        assert!(solve(&[3.0; 27], [3, 3, 3], [1.0; 3]).iter().all(|phi| *phi == 0.0));
     }
 }

@@ -111,21 +111,16 @@ impl<'a> Tumour<'a> {
     /// The mask with the tumour that is taken from `source(voxel)`. `expected` counts the voxels it
     /// would have in an unbounded field of view.
     fn moved(&self, expected: u64, source: impl Fn([usize; 3]) -> [f64; 3]) -> Result<LabelMap> {
-        let shape = self.labels.geometry().shape();
-        let [nx, ny, _] = shape;
-        let old = self.labels.voxels();
+        let [nx, ny, _] = self.labels.geometry().shape();
         let mut new = self.vacated();
         let (mut inside, mut total) = (0, 0);
         for (index, label) in new.iter_mut().enumerate() {
             let voxel = [index % nx, index / nx % ny, index / nx / ny];
-            let Some(from) = nearest(source(voxel), shape) else { continue };
-            if self.kinds[from] != TUMOUR {
-                continue;
-            }
+            let Some(tumour) = self.between_voxels(source(voxel)) else { continue };
             total += 1;
             if self.kinds[index] != BACKGROUND {
                 inside += 1;
-                *label = old[from];
+                *label = tumour;
             }
         }
         let total = expected.max(total);
@@ -136,6 +131,41 @@ impl<'a> Tumour<'a> {
             return Err(Error::TumourTooSmall { found: inside, expected: LEAST_VOXELS });
         }
         Ok(LabelMap::new(new, *self.labels.geometry())?)
+    }
+
+    /// The label of the tumour at a position, if there it has at least half of the trilinear weight:
+    /// the nearest voxel alone would not see changes of size below a voxel. Of its parts it is the one
+    /// with the most weight, of equals the smallest label.
+    fn between_voxels(&self, position: [f64; 3]) -> Option<i32> {
+        let shape = self.labels.geometry().shape();
+        let low = position.map(f64::floor);
+        let mut votes: Vec<(i32, f64)> = Vec::new();
+        for corner in 0..8_usize {
+            let (mut index, mut weight, mut is_inside) = (0, 1.0, true);
+            for a in (0..3).rev() {
+                let (up, t) = (corner >> a & 1, position[a] - low[a]);
+                weight *= if up == 1 { t } else { 1.0 - t };
+                let at = low[a] + up as f64;
+                is_inside &= at >= 0.0 && at < shape[a] as f64;
+                index = index * shape[a] + at.max(0.0) as usize;
+            }
+            if weight == 0.0 || !is_inside || self.kinds[index] != TUMOUR {
+                continue;
+            }
+            let label = self.labels.voxels()[index];
+            match votes.iter_mut().find(|(known, _)| *known == label) {
+                Some((_, sum)) => *sum += weight,
+                None => votes.push((label, weight)),
+            }
+        }
+        if votes.iter().map(|(_, weight)| weight).sum::<f64>() < 0.5 {
+            return None;
+        }
+        votes.sort_unstable_by_key(|(label, _)| *label);
+        let first = *votes.first()?;
+        let most =
+            votes.iter().fold(first, |best, &next| if next.1 > best.1 { next } else { best });
+        Some(most.0)
     }
 
     /// The labels with the brain grown over the tumour, a layer of faces at a time; of the labels
@@ -176,17 +206,4 @@ impl<'a> Tumour<'a> {
             left.retain(|&index| kinds[index] == TUMOUR);
         }
     }
-}
-
-/// The index of the voxel nearest to a position, if it lies in the field of view.
-fn nearest(position: [f64; 3], shape: [usize; 3]) -> Option<usize> {
-    let mut index = 0;
-    for a in (0..3).rev() {
-        let rounded = (position[a] + 0.5).floor();
-        if !(rounded >= 0.0 && rounded < shape[a] as f64) {
-            return None;
-        }
-        index = index * shape[a] + rounded as usize;
-    }
-    Some(index)
 }

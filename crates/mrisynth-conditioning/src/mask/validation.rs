@@ -80,9 +80,9 @@ pub enum MaskFault {
     /// It lies elsewhere than its image.
     OtherPlace {
         /// The rows of the mask's affine.
-        found: [[f64; 4]; 4],
+        found: Box<[[f64; 4]; 4]>,
         /// The rows of the image's affine.
-        expected: [[f64; 4]; 4],
+        expected: Box<[[f64; 4]; 4]>,
         /// The tolerance in millimetres.
         tolerance_mm: f64,
     },
@@ -256,8 +256,8 @@ fn misplaced(labels: &LabelMap, image: &Geometry, tolerance_mm: f64) -> Option<M
         return Some(MaskFault::OtherShape { found: found.shape(), expected: expected.shape() });
     }
     (!found.matches(expected, tolerance_mm)).then(|| MaskFault::OtherPlace {
-        found: found.voxel_to_world().rows(),
-        expected: expected.voxel_to_world().rows(),
+        found: Box::new(found.voxel_to_world().rows()),
+        expected: Box::new(expected.voxel_to_world().rows()),
         tolerance_mm,
     })
 }
