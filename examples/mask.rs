@@ -11,7 +11,7 @@
 //! network is conditioned on, a frame per channel.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser};
 use keyed_random::Key;
 use mrisynth_conditioning::{LabelScheme, MaskEdit, ValidationOptions, VolumeRequest};
-use mrisynth_volume::{Datatype, Image, LabelMap, Scaling, StoredVoxels, WriteOptions};
+use mrisynth_volume::{Image, LabelMap, Scaling, StoredVoxels, WriteOptions};
 use serde_json::json;
 
 /// Check masks against a label scheme, edit them, make them into channels.
@@ -76,7 +76,7 @@ struct Edit {
     #[arg(long, value_name = "MM", num_args = 0..=1, default_missing_value = "2")]
     deform: Option<f64>,
     /// How smooth that field is, in mm.
-    #[arg(long, value_name = "MM", default_value_t = 12.0)]
+    #[arg(long, value_name = "MM", default_value_t = 16.0)]
     smoothness: f64,
     /// Change the volume of a structure, such as hippocampus=-20%; may be repeated.
     #[arg(long, value_name = "STRUCTURE=±N%")]
@@ -111,25 +111,21 @@ fn run(command: Command) -> Result<()> {
                 ValidationOptions { volumes: !any_volume, ..ValidationOptions::default() };
             let found = scheme.validate(&labels, image.as_ref().map(Image::geometry), options);
             let summary = found.with_context(|| mask.input.display().to_string())?;
-            let line = |s: &mrisynth_conditioning::ChannelSummary| {
-                format!("{:9.2} ml  {}\n", s.volume_ml, s.channel)
-            };
-            mask.print(json!(summary), summary.channels.iter().map(line).collect())
+            let lines = summary.channels.iter().map(|channel| format!("{channel}\n"));
+            mask.print(json!(summary), lines.collect())
         }
         Command::Edit(edit) => edit.run(),
         Command::Channels { mask, output, shape } => {
             let (scheme, labels) = mask.open()?;
             let labels = shape.map_or(Ok(labels.clone()), |s| scheme.resize(&labels, s))?;
             let channels = scheme.channels(&labels)?;
-            let voxels = channels.into_iter().flat_map(|c| c.into_voxels()).collect();
-            let stored = StoredVoxels::F32(voxels);
-            let n = scheme.n_channels();
+            let frames = channels.into_iter().flat_map(|channel| channel.into_voxels());
+            let (n, stored) = (scheme.n_channels(), StoredVoxels::F32(frames.collect()));
             Image::new(*labels.geometry(), n, stored, Scaling::IDENTITY)?
                 .write(&output, &WriteOptions::default())?;
             let names: Vec<_> = scheme.channels_config().iter().map(|c| &c.name).collect();
-            let shape = labels.geometry().shape();
-            let facts = json!({ "output": output, "shape": shape, "channels": names });
-            mask.print(facts, format!("{n} channels of {shape:?} in {}\n", output.display()))
+            let facts = json!({ "output": output, "grid": labels.geometry(), "channels": names });
+            mask.print(facts, format!("{n} channels: {names:?}\n"))
         }
     }
 }
@@ -165,18 +161,14 @@ impl Edit {
             let key = Key::new(self.seed).with("mask edit").with_index(index as u64);
             let edited = edit.apply(&scheme, &labels, &key)?;
             labels = edited.labels;
-            for s in &edited.report.structures {
-                let (before, after, percent) = (s.before_ml, s.after_ml, s.change_percent);
-                let name = &s.channel;
-                text += &format!("{before:9.2} -> {after:9.2} ml  {percent:+6.1} %  {name}\n");
-            }
+            text.extend(edited.report.structures.iter().map(|change| format!("{change}\n")));
             reports.push(edited.report);
         }
-        let datatype = Some(Datatype::I32);
-        labels.write(&self.output, &WriteOptions { datatype, ..WriteOptions::default() })?;
-        let (seed, scheme, output) = (self.seed, scheme.name(), &self.output);
-        let input: &Path = &self.mask.input;
-        let facts = json!({ "input": input, "output": output, "scheme": scheme, "seed": seed, "edits": reports });
+        labels.write(&self.output, &WriteOptions::default())?;
+        let facts = json!({
+            "input": self.mask.input, "output": self.output, "scheme": scheme.name(),
+            "seed": self.seed, "edits": reports,
+        });
         self.mask.print(facts, text)
     }
 }

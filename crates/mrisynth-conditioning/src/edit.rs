@@ -8,6 +8,8 @@ mod structure_field;
 mod tumour;
 mod volume_request;
 
+use std::fmt;
+
 use keyed_random::Key;
 use mrisynth_volume::LabelMap;
 use serde::{Deserialize, Serialize};
@@ -31,8 +33,8 @@ use crate::mask::MaskSummary;
 /// let mask = LabelMap::from_fn(geometry, |[x, y, z]| {
 ///     if [x, y, z].iter().all(|i| (8..14).contains(i)) { 2 } else { 1 }
 /// });
-/// let edited = MaskEdit::ScaleTumour { factor: 1.5 }.apply(&scheme, &mask, &Key::new(1))?;
-/// assert_eq!(edited.labels.counts()[&2], 9 * 9 * 9);
+/// let edited = MaskEdit::ShiftTumour { voxels: [4, 0, 0] }.apply(&scheme, &mask, &Key::new(1))?;
+/// assert_eq!(edited.labels.counts(), mask.counts());
 /// # Ok::<(), mrisynth_conditioning::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,6 +100,13 @@ pub struct StructureChange {
     pub after_ml: f64,
     /// The difference in per cent of the volume before; 0 where there was none.
     pub change_percent: f64,
+}
+
+impl fmt::Display for StructureChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (before, after, percent) = (self.before_ml, self.after_ml, self.change_percent);
+        write!(f, "{before:9.2} -> {after:9.2} ml  {percent:+6.1} %  {}", self.channel)
+    }
 }
 
 impl MaskEdit {

@@ -32,7 +32,7 @@ impl LabelScheme {
     /// use mrisynth_volume::{Affine, Geometry, LabelMap};
     /// let scheme = LabelScheme::built_in("med-ddpm-whole-head")?;
     /// let geometry = Geometry::new([8, 8, 8], Affine::identity())?;
-    /// let mask = LabelMap::from_fn(geometry, |[x, ..]| [0, 0, 0, 1, 1, 1, 2, 2][x]);
+    /// let mask = LabelMap::from_fn(geometry, |[x, ..]| [0, 0, 1, 1, 1, 1, 2, 2][x]);
     /// let small = scheme.resize(&mask, [4, 4, 4])?;
     /// assert_eq!(small.voxels()[..4], [0, 1, 1, 2]);
     /// # Ok::<(), mrisynth_conditioning::Error>(())

@@ -133,6 +133,12 @@ pub struct ChannelSummary {
     pub volume_ml: f64,
 }
 
+impl fmt::Display for ChannelSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:9.2} ml  {}", self.volume_ml, self.channel)
+    }
+}
+
 /// What a mask holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MaskSummary {
