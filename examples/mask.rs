@@ -6,9 +6,8 @@
 //! cargo run --release --example mask -- channels dseg.nii.gz channels.nii.gz --shape 128,128,128
 //! ```
 //!
-//! `validate` prints every structure's volume, or all that is wrong with the mask; `edit` writes a
-//! new mask on the same grid and prints what became of each structure; `channels` writes what a
-//! network is conditioned on, a frame per channel.
+//! `validate` prints every structure's volume, or all that is wrong; `edit` writes a new mask on the
+//! same grid and prints what became of each structure; `channels` writes what a network sees.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -107,8 +106,7 @@ fn run(command: Command) -> Result<()> {
         Command::Validate { mask, image, any_volume } => {
             let (scheme, labels) = mask.open()?;
             let image = image.map(Image::read).transpose()?;
-            let options =
-                ValidationOptions { volumes: !any_volume, ..ValidationOptions::default() };
+            let options = ValidationOptions { volumes: !any_volume, ..Default::default() };
             let found = scheme.validate(&labels, image.as_ref().map(Image::geometry), options);
             let summary = found.with_context(|| mask.input.display().to_string())?;
             let lines = summary.channels.iter().map(|channel| format!("{channel}\n"));
@@ -144,8 +142,8 @@ impl Mask {
 
 impl Edit {
     fn edits(&self) -> Vec<MaskEdit> {
-        let deform =
-            |amplitude_mm| MaskEdit::Deform { amplitude_mm, smoothness_mm: self.smoothness };
+        let smoothness_mm = self.smoothness;
+        let deform = |amplitude_mm| MaskEdit::Deform { amplitude_mm, smoothness_mm };
         let progress = || MaskEdit::Progress { requests: self.atrophy.clone() };
         let flip = self.flip.then_some(MaskEdit::Flip);
         let edits = flip.into_iter().chain(self.deform.map(deform));
@@ -156,8 +154,9 @@ impl Edit {
 
     fn run(&self) -> Result<()> {
         let (scheme, mut labels) = self.mask.open()?;
-        let (mut reports, mut text) = (Vec::new(), String::new());
-        for (index, edit) in self.edits().iter().enumerate() {
+        let (edits, mut reports, mut text) = (self.edits(), Vec::new(), String::new());
+        anyhow::ensure!(!edits.is_empty(), "no edit was asked for; --help lists them");
+        for (index, edit) in edits.iter().enumerate() {
             let key = Key::new(self.seed).with("mask edit").with_index(index as u64);
             let edited = edit.apply(&scheme, &labels, &key)?;
             labels = edited.labels;
