@@ -22,13 +22,17 @@ use crate::error::{Error, Result};
 use crate::label_scheme::{IdSpace, LabelScheme};
 
 /// How much space around the structures takes part.
-const MARGIN_MM: f64 = 30.0;
+const MARGIN_MM: f64 = 24.0;
 /// The voxels of the velocity field.
-const FIELD_SPACING_MM: f64 = 2.0;
+const FIELD_SPACING_MM: f64 = 1.5;
 const MAX_ROUNDS: usize = 24;
 /// The difference from the request, in points, at which the search ends, and the one accepted.
 const AIM: f64 = 0.25;
 const ACCEPTED: f64 = 2.0;
+/// How much a point of a structure that shall keep its volume counts beside one of a request, and
+/// the voxels from which a structure is watched.
+const HELD_WEIGHT: f64 = 0.25;
+const LEAST_HELD: u64 = 300;
 
 pub(super) fn progressed(
     scheme: &LabelScheme,
@@ -41,16 +45,28 @@ pub(super) fn progressed(
         return Err(missing(scheme, numbers, &targets));
     };
     let (labels_in, numbers_in) = (cut(labels, region)?, cut(numbers, region)?);
-    let search = Search::new(scheme, &labels_in, &numbers_in, targets)?;
+    let search = Search::new(scheme, &labels_in, &numbers_in, &targets)?;
     let mut out = labels.clone();
     paste(&search.best()?, &mut out, region);
     Ok(out)
 }
 
-/// A channel, and the ratio of volumes asked for.
+/// A channel whose volume is to change as requested.
 struct Target<'a> {
     number: i32,
     request: &'a VolumeRequest,
+}
+
+/// A channel whose volume is controlled.
+struct Controlled {
+    number: i32,
+    /// The volume it shall have, in parts of the present one.
+    ratio: f64,
+    /// How much its error counts.
+    weight: f64,
+    field: StructureField,
+    /// Voxels before.
+    before: u64,
 }
 
 fn targets<'a>(scheme: &LabelScheme, requests: &'a [VolumeRequest]) -> Result<Vec<Target<'a>>> {
@@ -120,14 +136,21 @@ fn paste(part: &LabelMap, whole: &mut LabelMap, region: VoxelBox) {
     }
 }
 
-/// The search for the strengths of the fields, one per structure.
+/// The search for the strengths of the fields: first those of the requests, in order, then those of
+/// the deep grey matter around, which shall keep its volume.
 struct Search<'a> {
     scheme: &'a LabelScheme,
     labels: &'a LabelMap,
     grid: Geometry,
-    targets: Vec<Target<'a>>,
-    fields: Vec<StructureField>,
-    before: Vec<u64>,
+    requests: Vec<&'a VolumeRequest>,
+    controlled: Vec<Controlled>,
+}
+
+/// A state of the search.
+struct Candidate {
+    labels: LabelMap,
+    log_ratios: Vec<f64>,
+    error: f64,
 }
 
 impl<'a> Search<'a> {
@@ -135,23 +158,38 @@ impl<'a> Search<'a> {
         scheme: &'a LabelScheme,
         labels: &'a LabelMap,
         numbers: &LabelMap,
-        targets: Vec<Target<'a>>,
+        targets: &[Target<'a>],
     ) -> Result<Self> {
         let grid = labels.geometry().with_spacing_mm([FIELD_SPACING_MM; 3])?;
         let is_target = |number: i32| targets.iter().any(|target| target.number == number);
-        let both = labels.voxels().par_iter().zip(numbers.voxels());
-        let yielding = both.map(|(&id, &number)| i32::from(yields(id) && !is_target(number)));
-        let yielding = LabelMap::new(yielding.collect(), *labels.geometry())?;
-        let mut fields = Vec::new();
-        for target in &targets {
-            let structure = numbers.map(|&number| i32::from(number == target.number));
-            let field = StructureField::new(&structure, &yielding, &grid)?;
-            fields.push(field.ok_or_else(|| {
-                missed(target.request, 0.0, ": nothing around it can give way".into())
-            })?);
+        let yielding = |grows: bool| {
+            let both = labels.voxels().par_iter().zip(numbers.voxels());
+            let one = |(&id, &n): (&i32, &i32)| i32::from(yields(id, grows) && !is_target(n));
+            LabelMap::new(both.map(one).collect(), *labels.geometry())
+        };
+        let (to_growth, to_shrinkage) = (yielding(true)?, yielding(false)?);
+        let counts = numbers.counts();
+        let control = |number: i32, ratio: f64, weight: f64| -> Result<Option<Controlled>> {
+            let structure = numbers.map(|&n| i32::from(n == number));
+            let yielding = if ratio > 1.0 { &to_growth } else { &to_shrinkage };
+            let before = counts.get(&number).copied().unwrap_or(0);
+            let field = StructureField::new(&structure, yielding, &grid)?;
+            Ok(field.map(|field| Controlled { number, ratio, weight, field, before }))
+        };
+        let mut controlled = Vec::new();
+        for Target { number, request } in targets {
+            controlled.push(
+                control(*number, request.ratio(), 1.0)?.ok_or_else(|| {
+                    missed(request, 0.0, ": nothing around it can give way".into())
+                })?,
+            );
         }
-        let before = counted(scheme, labels, &targets);
-        Ok(Self { scheme, labels, grid, targets, fields, before })
+        let large = counts.iter().filter(|(_, n)| **n >= LEAST_HELD).map(|(number, _)| *number);
+        for number in large.filter(|&n| n > 0 && !is_target(n) && is_deep_grey(scheme, n)) {
+            controlled.extend(control(number, 1.0, HELD_WEIGHT)?);
+        }
+        let requests = targets.iter().map(|target| target.request).collect();
+        Ok(Self { scheme, labels, grid, requests, controlled })
     }
 
     /// The labels whose volumes come nearest to what is asked for, if near enough.
@@ -160,24 +198,23 @@ impl<'a> Search<'a> {
     /// its field; so log volumes are nearly linear in the strengths, each in its own, and a secant
     /// per structure finds them.
     fn best(&self) -> Result<LabelMap> {
-        let wanted: Vec<f64> = self.targets.iter().map(|t| t.request.ratio().ln()).collect();
+        let wanted: Vec<f64> = self.controlled.iter().map(|c| c.ratio.ln()).collect();
         let mut strengths = wanted.clone();
         let mut slopes = vec![1.0_f64; wanted.len()];
         let mut last: Option<(Vec<f64>, Vec<f64>)> = None;
-        let mut best: Option<(f64, LabelMap, Vec<f64>)> = None;
+        let mut best: Option<Candidate> = None;
         let mut problem = String::new();
-        for _ in 0..MAX_ROUNDS {
-            let labels = match self.moved(&strengths) {
-                Ok(labels) => labels,
+        for round in 0..MAX_ROUNDS {
+            let candidate = match self.candidate(&strengths) {
+                Ok(candidate) => candidate,
                 Err(error) => {
                     problem = format!(": {error}");
                     break;
                 }
             };
-            let reached = self.log_ratios(&labels);
-            let error = self.worst(&reached).1;
-            if best.as_ref().is_none_or(|(least, ..)| error < *least) {
-                best = Some((error, labels, reached.clone()));
+            let (reached, error) = (candidate.log_ratios.clone(), candidate.error);
+            if best.as_ref().is_none_or(|best| error < best.error) {
+                best = Some(candidate);
             }
             if error <= AIM || reached.iter().any(|r| !r.is_finite()) {
                 break;
@@ -192,44 +229,48 @@ impl<'a> Search<'a> {
             }
             last = Some((strengths.clone(), reached.clone()));
             for i in 0..wanted.len() {
-                strengths[i] += (wanted[i] - reached[i]) / slopes[i];
+                let step = (wanted[i] - reached[i]) / slopes[i];
+                // Volumes go by whole voxels: late steps are small ones, to find one between two.
+                strengths[i] += if round < MAX_ROUNDS / 2 { step } else { 0.5 * step };
             }
         }
-        match best {
-            Some((error, labels, _)) if error <= ACCEPTED => Ok(labels),
-            Some((_, _, reached)) => {
-                let (worst, _) = self.worst(&reached);
-                let achieved = 100.0 * (reached[worst].exp() - 1.0);
-                Err(missed(self.targets[worst].request, achieved, problem))
+        self.accepted(best, problem)
+    }
+
+    /// Only requests are insisted on.
+    fn accepted(&self, best: Option<Candidate>, problem: String) -> Result<LabelMap> {
+        let Some(best) = best else { return Err(missed(self.requests[0], 0.0, problem)) };
+        let reached = |i: usize| 100.0 * (best.log_ratios[i].exp() - 1.0);
+        let off = |i: &usize| (reached(*i) - self.requests[*i].percent).abs();
+        match (0..self.requests.len()).max_by(|a, b| off(a).total_cmp(&off(b))) {
+            Some(worst) if off(&worst) > ACCEPTED => {
+                Err(missed(self.requests[worst], reached(worst), problem))
             }
-            None => Err(missed(self.targets[0].request, 0.0, problem)),
+            _ => Ok(best.labels),
         }
     }
 
-    fn moved(&self, strengths: &[f64]) -> Result<LabelMap> {
+    fn candidate(&self, strengths: &[f64]) -> Result<Candidate> {
         let sum = |index: usize| {
             let mut v = [0.0_f32; 3];
-            for (field, &strength) in self.fields.iter().zip(strengths) {
-                (0..3).for_each(|a| v[a] += strength as f32 * field.velocity_mm[index][a]);
+            for (controlled, &strength) in self.controlled.iter().zip(strengths) {
+                let field = controlled.field.velocity_mm[index];
+                (0..3).for_each(|a| v[a] += strength as f32 * field[a]);
             }
             v
         };
         let velocity = (0..self.grid.n_voxels()).into_par_iter().map(sum).collect();
         let deformation = Deformation::from_velocity(&Volume::new(velocity, self.grid)?)?;
-        Ok(deformation.apply_to_labels(self.labels))
-    }
-
-    fn log_ratios(&self, labels: &LabelMap) -> Vec<f64> {
-        let after = counted(self.scheme, labels, &self.targets);
-        after.iter().zip(&self.before).map(|(&a, &b)| (a as f64 / b as f64).ln()).collect()
-    }
-
-    /// The structure furthest from its request, and by how many points.
-    fn worst(&self, log_ratios: &[f64]) -> (usize, f64) {
-        let points =
-            |i: usize| 100.0 * (log_ratios[i].exp() - self.targets[i].request.ratio()).abs();
-        let all = (0..log_ratios.len()).map(|i| (i, points(i)));
-        all.fold((0, 0.0), |worst, next| if next.1 > worst.1 { next } else { worst })
+        let labels = deformation.apply_to_labels(self.labels);
+        let mut after = vec![0_u64; self.scheme.n_channels() + 1];
+        for (id, n) in labels.counts() {
+            after[self.scheme.channel_number(id).unwrap_or(0)] += n;
+        }
+        let log_ratio = |c: &Controlled| (after[c.number as usize] as f64 / c.before as f64).ln();
+        let log_ratios: Vec<f64> = self.controlled.iter().map(log_ratio).collect();
+        let points = |(c, r): (&Controlled, &f64)| 100.0 * c.weight * (r.exp() - c.ratio).abs();
+        let error = self.controlled.iter().zip(&log_ratios).map(points).fold(0.0, f64::max);
+        Ok(Candidate { labels, log_ratios, error })
     }
 }
 
@@ -242,29 +283,21 @@ fn missed(request: &VolumeRequest, achieved_percent: f64, problem: String) -> Er
     }
 }
 
-fn counted(scheme: &LabelScheme, labels: &LabelMap, targets: &[Target<'_>]) -> Vec<u64> {
-    let counts = labels.counts();
-    let of = |number: i32| {
-        let own =
-            counts.iter().filter(|(id, _)| scheme.channel_number(**id) == Some(number as usize));
-        own.map(|(_, n)| n).sum()
-    };
-    targets.iter().map(|target| of(target.number)).collect()
+/// Whether what has this label gives way to structures that grow, or fills up for those that
+/// shrink: white matter and the fluid around the brain for both, the ventricles for those that shrink.
+/// Grey matter is only moved.
+fn yields(id: i32, to_growth: bool) -> bool {
+    match freesurfer::label(id).map(|label| label.tissue) {
+        Some(Tissue::WhiteMatter | Tissue::WhiteMatterLesion | Tissue::Csf | Tissue::Vessel) => {
+            true
+        }
+        Some(Tissue::Ventricle | Tissue::ChoroidPlexus) => !to_growth,
+        _ => false,
+    }
 }
 
-/// Whether what has this label gives way to structures that grow, and fills up for those that
-/// shrink: white matter, and fluid. Grey matter is only moved.
-fn yields(id: i32) -> bool {
-    let tissue = freesurfer::label(id).map(|label| label.tissue);
-    matches!(
-        tissue,
-        Some(
-            Tissue::WhiteMatter
-                | Tissue::WhiteMatterLesion
-                | Tissue::Csf
-                | Tissue::Ventricle
-                | Tissue::ChoroidPlexus
-                | Tissue::Vessel
-        )
-    )
+fn is_deep_grey(scheme: &LabelScheme, number: i32) -> bool {
+    let ids = scheme.representative_ids();
+    let label = freesurfer::label(ids[number as usize - 1]);
+    label.is_some_and(|label| label.tissue == Tissue::DeepGrey)
 }

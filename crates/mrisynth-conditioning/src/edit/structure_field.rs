@@ -39,6 +39,9 @@ impl StructureField {
         let nearness = blurred(&source, shape, spacing_mm.map(|h| REACH_MM / h));
         let sink: Vec<f32> = nearness.iter().zip(&yielding).map(|(n, y)| n * y).collect();
         let total = |values: &[f32]| values.iter().map(|&v| f64::from(v)).sum::<f64>();
+        // Squared, so that voxels which the structure shares with its neighbours count less: a thin
+        // ventricle would else shrink with the hippocampus that it lies on.
+        source.iter_mut().for_each(|s| *s *= *s);
         let balance = total(&source) / total(&sink);
         if !balance.is_finite() {
             return Ok(None);
