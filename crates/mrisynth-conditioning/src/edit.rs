@@ -64,7 +64,8 @@ pub enum MaskEdit {
     },
     /// Structures grown and shrunk by given percentages, all at once, as disease does it: the
     /// volume is exchanged with white matter and fluid nearby, and what lies between is moved
-    /// without being squeezed.
+    /// without being squeezed. The deep grey matter that is not asked about is held to its volume.
+    /// Every request is met to within 2 points, or the edit is refused.
     Progress {
         /// The changes.
         requests: Vec<VolumeRequest>,

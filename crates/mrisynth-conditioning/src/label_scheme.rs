@@ -2,7 +2,9 @@
 //!
 //! # Source
 //! The built-in schemes are data, under `schemes/`. `ad-structures` holds the structures that the
-//! masks of arXiv 2606.18354 are said to be made of; the coding and channel order of the `med-ddpm`
+//! masks of arXiv 2606.18354 are said to be made of; ids of SynthSeg's training maps (choroid plexus
+//! 136, 137, 163, 164; lesions 25, 57) and FreeSurfer's 80 are our additions, argued in its file. The
+//! coding and channel order of the `med-ddpm`
 //! schemes are those of Med-DDPM's published networks (Dorjsembe et al., IEEE JBHI 2024).
 
 mod built_in;
