@@ -18,10 +18,10 @@ impl LabelScheme {
     ///
     /// Each voxel goes to the channel (or the background) with the most weight around it, of equals
     /// to the first, and within the channel to the id with the most weight, of equals to the
-    /// smallest. The weight is a tent, as wide as the larger of the two voxels to either side: between the
-    /// voxels of a finer grid it is trilinear, and a voxel of a coarser one looks at all that it
-    /// covers. So every voxel has one of the labels around it, and channels are as disjoint as before;
-    /// resizing each channel by itself and rounding leaves holes and overlaps.
+    /// smallest. On a coarser grid the weight of a source voxel is how much of it the new voxel
+    /// covers; on a finer one it is trilinear. So every voxel has one of the labels around it, and
+    /// channels are as disjoint as before; resizing each channel by itself and rounding leaves holes
+    /// and overlaps. What is thinner than half a new voxel is outvoted, as fluid in sulci is.
     ///
     /// # Errors
     /// As [`channel_numbers`](Self::channel_numbers), and for a shape without voxels.
@@ -55,15 +55,17 @@ impl LabelScheme {
     }
 }
 
-/// The tent of every target voxel along an axis of `old` voxels divided into `new`.
+/// The weights of every target voxel along an axis of `old` voxels divided into `new`: the overlap of
+/// the two voxels, which for equal ones is the tent of linear interpolation.
 fn taps(old: usize, new: usize) -> Vec<Taps> {
     let ratio = old as f64 / new as f64;
-    let reach = ratio.max(1.0);
+    let reach = 0.5 * (ratio.max(1.0) + 1.0);
     let of = |i: usize| {
         let centre = (i as f64 + 0.5) * ratio - 0.5;
         let first = (centre - reach).ceil().max(0.0) as usize;
         let last = ((centre + reach).floor() as usize).min(old - 1);
-        let weight = |s: usize| ((1.0 - (s as f64 - centre).abs() / reach) * PARTS).round() as u64;
+        let overlap = |s: usize| (reach - (s as f64 - centre).abs()).clamp(0.0, 1.0);
+        let weight = |s: usize| (overlap(s) * PARTS).round() as u64;
         let taps: Taps = (first..=last).map(|s| (s, weight(s))).filter(|(_, w)| *w > 0).collect();
         taps
     };
@@ -142,8 +144,8 @@ mod tests {
         assert_eq!((halved(2, 0), halved(511, 2)), (0, 511));
     }
 
-    /// Ids of one channel together (36 of 61) outweigh a label that is larger than each (25); of the two
-    /// largest of them (15 each) it is the smaller.
+    /// Ids of one channel together (5 of 9) outweigh a label that is larger than each (4); of the two
+    /// largest of them (2 each) it is the smaller.
     #[test]
     fn channels_win_as_a_whole() {
         let scheme = LabelScheme::built_in("ad-structures").unwrap();
@@ -156,6 +158,20 @@ mod tests {
         let scheme = LabelScheme::built_in("slab-tissues").unwrap();
         let labels = LabelMap::from_fn(grid([5, 6, 7]), |[x, y, z]| ((x * y + z) % 5) as i32);
         assert_eq!(scheme.resize(&labels, [5, 6, 7]).unwrap(), labels);
+    }
+
+    #[test]
+    fn a_ball_keeps_its_volume_on_finer_and_coarser_grids() {
+        let scheme = LabelScheme::built_in("slab-tissues").unwrap();
+        let ball = LabelMap::from_fn(grid([40, 40, 40]), |voxel| {
+            let squared: f64 = voxel.iter().map(|&i| (i as f64 - 19.3).powi(2)).sum();
+            if squared < 225.0 { 3 } else { 1 }
+        });
+        let ml = |labels: &LabelMap| scheme.summary(labels).channels[2].volume_ml;
+        for shape in [[15, 15, 15], [31, 20, 53], [61, 61, 61]] {
+            let ratio = ml(&scheme.resize(&ball, shape).unwrap()) / ml(&ball);
+            assert!((ratio - 1.0).abs() < 0.02, "{shape:?}: {ratio}");
+        }
     }
 
     proptest! {
