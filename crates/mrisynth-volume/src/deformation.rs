@@ -95,7 +95,8 @@ impl Deformation {
     /// field, white noise smoothed by a Gaussian.
     ///
     /// It depends on the field of view, not on how many voxels divide it (while these are no larger
-    /// than a quarter of the smoothness) nor on how they are stored. Where the amplitude exceeds about half the smoothness the field may fold, and is refused.
+    /// than a quarter of the smoothness) nor on how they are stored. An amplitude that comes near
+    /// the smoothness makes a field that may fold, and is refused then.
     ///
     /// # Units
     /// `amplitude_mm` is the standard deviation of the velocity along each axis, so a point moves by
