@@ -31,7 +31,7 @@ const TOP_LEVEL: [&str; 12] = [
 ];
 /// Modules that implement a paper or follow a reference implementation, and must name it under a
 /// `# Source` heading in their documentation.
-const MUST_NAME_SOURCE: [&str; 62] = [
+const MUST_NAME_SOURCE: [&str; 67] = [
     "crates/candle-nn3d/src/attention.rs",
     "crates/candle-nn3d/src/ema.rs",
     "crates/candle-nn3d/src/group_norm.rs",
@@ -46,6 +46,10 @@ const MUST_NAME_SOURCE: [&str; 62] = [
     "crates/durable-file/src/lib.rs",
     "crates/keyed-random/src/normal.rs",
     "crates/keyed-random/src/philox.rs",
+    "crates/mrisynth-conditioning/src/edit/progression.rs",
+    "crates/mrisynth-conditioning/src/edit/tumour.rs",
+    "crates/mrisynth-conditioning/src/embedding.rs",
+    "crates/mrisynth-conditioning/src/label_scheme.rs",
     "crates/mrisynth-schedulers/src/denoiser.rs",
     "crates/mrisynth-schedulers/src/flow_schedule.rs",
     "crates/mrisynth-schedulers/src/forward_process.rs",
@@ -82,6 +86,7 @@ const MUST_NAME_SOURCE: [&str; 62] = [
     "crates/mrisynth-unet/src/presets.rs",
     "crates/mrisynth-unet/src/timestep_embedding.rs",
     "crates/mrisynth-unet/src/weights/generative_models.rs",
+    "crates/mrisynth-volume/src/deformation.rs",
     "crates/mrisynth-volume/src/file/gzip_blocks.rs",
     "crates/mrisynth-volume/src/file/mgh.rs",
     "crates/mrisynth-volume/src/file/mgh_encode.rs",

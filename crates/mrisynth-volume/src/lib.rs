@@ -5,6 +5,7 @@
 //! - A [`Geometry`] is a shape and an [`Affine`] from voxel indices to RAS+ millimetres. New grids
 //!   are derived from it without touching a voxel.
 //! - A [`Regrid`] moves voxels from one grid to another, and back.
+//! - A [`Deformation`] moves what they show, smoothly and invertibly.
 //!
 //! World millimetres are RAS+. Voxels keep their stored order (x, y, z), x fastest in memory, until
 //! somebody reorients them.
@@ -34,10 +35,13 @@ mod label_map;
 
 mod label_like;
 
+mod deformation;
+
 mod error;
 
 pub use affine::{Affine, AffineFault};
 pub use datatype::{Datatype, Sample};
+pub use deformation::Deformation;
 pub use error::{Error, FileFault, Result};
 pub use file::{FileFormat, ReadOptions, WriteOptions};
 pub use geometry::{Geometry, MAX_DERIVED_VOXELS, VoxelBox};

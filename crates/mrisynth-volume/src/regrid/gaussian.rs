@@ -36,7 +36,7 @@ pub(super) fn standard_deviations(target_to_source: &Affine, source_shape: Shape
 }
 
 /// Blurs in place along each axis, continued by reflection about its outer voxel centres.
-pub(super) fn blur(voxels: &mut [f32], shape: Shape, standard_deviations: [f64; 3]) {
+pub(crate) fn blur(voxels: &mut [f32], shape: Shape, standard_deviations: [f64; 3]) {
     let kernels = standard_deviations.map(half_kernel);
     let active = [0, 1, 2].map(|s| kernels[s].len() > 1 && shape[s] > 1);
     sweep(voxels, shape, active, |axis, lines| convolve(lines, &kernels[axis]));

@@ -37,6 +37,7 @@ use crate::geometry::Geometry;
 use crate::image::Image;
 use crate::volume::{LabelMap, Volume};
 
+pub(crate) use gaussian::blur as gaussian_blur;
 pub use resampling::{Interpolation, LabelInterpolation, LabelResampling, Resampling};
 use sampler::{Sampler, zeroed};
 

@@ -1,0 +1,1 @@
+//! Cohorts of scans: manifests, BIDS, splits by subject, cached loading, dataset cards.

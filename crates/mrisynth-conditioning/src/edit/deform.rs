@@ -1,0 +1,17 @@
+//! A smooth random deformation of a whole map.
+
+use keyed_random::Key;
+use mrisynth_volume::{Deformation, LabelMap};
+
+use crate::error::Result;
+
+pub(super) fn deformed(
+    labels: &LabelMap,
+    key: &Key,
+    amplitude_mm: f64,
+    smoothness_mm: f64,
+) -> Result<LabelMap> {
+    let key = key.with("deform mask");
+    let deformation = Deformation::random(labels.geometry(), &key, amplitude_mm, smoothness_mm)?;
+    Ok(deformation.apply_to_labels(labels))
+}

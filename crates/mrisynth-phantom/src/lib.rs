@@ -1,0 +1,1 @@
+//! A digital brain cohort with labels, diagnoses and contrasts.
