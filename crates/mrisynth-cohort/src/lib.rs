@@ -2,10 +2,13 @@
 //!
 //! - A [`Manifest`] is a table with one row per [`Visit`]; [`scan`] makes one of a BIDS tree or a
 //!   flat folder.
+//! - A [`Splitter`] divides it by subject, and [`Leakage`] tells whether a division can be trusted.
+//! - A [`Survey`] reads every file once; a [`Card`] says what the cohort is.
 
 mod error;
 mod format;
 mod table;
+mod workers;
 
 mod visit;
 
@@ -13,7 +16,24 @@ mod manifest;
 
 mod bids;
 
+mod split;
+
+mod fingerprint;
+mod synthetic;
+
+mod survey;
+
+mod leakage;
+
+mod card;
+
 pub use bids::{BidsName, Finding, FindingKind, ScanOptions, Scanned, scan};
+pub use card::{AgeBands, Card, CardConfig, Counts, LabelVolumes, Provenance};
 pub use error::{Error, Result, ScanFault, TableFault};
+pub use fingerprint::{Fingerprint, Sum};
+pub use leakage::{CopiedFile, Copies, CopyKind, Leakage, LeakingSubject};
 pub use manifest::Manifest;
+pub use split::{Fraction, SplitConfig, Splitter, Stratum};
+pub use survey::{FileRecord, Observer, Survey};
+pub use synthetic::{Marks, SyntheticMark, mark_synthetic};
 pub use visit::{SUFFIXES, Sex, Visit};
