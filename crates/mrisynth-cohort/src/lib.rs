@@ -27,12 +27,18 @@ mod leakage;
 
 mod card;
 
+mod preparation;
+
+mod cache;
+
 pub use bids::{BidsName, Finding, FindingKind, ScanOptions, Scanned, scan};
+pub use cache::Cache;
 pub use card::{AgeBands, Card, CardConfig, Counts, LabelVolumes, Provenance};
 pub use error::{Error, Result, ScanFault, TableFault};
 pub use fingerprint::{Fingerprint, Sum};
 pub use leakage::{CopiedFile, Copies, CopyKind, Leakage, LeakingSubject};
 pub use manifest::Manifest;
+pub use preparation::{NonFinite, Preparation};
 pub use split::{Fraction, SplitConfig, Splitter, Stratum};
 pub use survey::{FileRecord, Observer, Survey};
 pub use synthetic::{Marks, SyntheticMark, mark_synthetic};

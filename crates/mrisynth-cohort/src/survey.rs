@@ -82,7 +82,7 @@ impl Survey {
         let goes_on = |done: usize| observer(done, total).is_continue();
         let results = map_indices(total, record, &goes_on);
         let mut survey = Self::default();
-        for result in results.ok_or(Error::Stopped { done: 0, total })? {
+        for result in results.map_err(|done| Error::Stopped { done, total })? {
             match result {
                 Ok(record) => survey.files.push(record),
                 Err(fault) => survey.faults.push(fault),

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// The results of `work(0) … work(n − 1)` in that order, or `None` where `goes_on` ended it early.
+/// The results of `work(0) … work(n − 1)` in that order, or how many were done when `goes_on` ended it.
 ///
 /// At most one item per core is in memory at a time. `goes_on` is told after each item how many are
 /// done.
@@ -16,7 +16,7 @@ pub(crate) fn map_indices<T: Send>(
     n: usize,
     work: impl Fn(usize) -> T + Sync,
     goes_on: &(dyn Fn(usize) -> bool + Sync),
-) -> Option<Vec<T>> {
+) -> Result<Vec<T>, usize> {
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let results = Mutex::new(Vec::with_capacity(n));
     let run = || {
@@ -42,8 +42,8 @@ pub(crate) fn map_indices<T: Send>(
     });
     let mut results = results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     results.sort_by_key(|(index, _)| *index);
-    let all = results.len() == n;
-    all.then(|| results.into_iter().map(|(_, result)| result).collect())
+    let done = results.len();
+    if done == n { Ok(results.into_iter().map(|(_, result)| result).collect()) } else { Err(done) }
 }
 
 #[cfg(test)]
@@ -54,7 +54,9 @@ mod tests {
     fn results_come_in_order_and_may_end_early() {
         let squares = map_indices(100, |i| i * i, &|_| true).unwrap();
         assert!(squares.iter().enumerate().all(|(i, &square)| square == i * i));
-        assert_eq!(map_indices(0, |i| i, &|_| true), Some(vec![]));
-        assert_eq!(map_indices(1000, |i| i, &|done| done < 3), None);
+        assert_eq!(map_indices(0, |i| i, &|_| true), Ok(vec![]));
+        assert!(
+            map_indices(1000, |i| i, &|done| done < 3).is_err_and(|done| (3..1000).contains(&done))
+        );
     }
 }
