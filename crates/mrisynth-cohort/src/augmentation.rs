@@ -200,11 +200,11 @@ impl AugmentationConfig {
         };
         if let Some(flip) = &self.flip {
             part("flip.probability", flip.probability, 1.0)?;
-            if let FlipLabels::Table(table) = &flip.labels {
-                if let Some((a, b)) = table.iter().find(|(a, b)| table.get(b) != Some(a)) {
-                    let expected = format!("{b} = {a} as well, so that two flips are none");
-                    return Err(Error::argument("flip.labels", format!("{a} = {b}"), expected));
-                }
+            if let FlipLabels::Table(table) = &flip.labels
+                && let Some((a, b)) = table.iter().find(|(a, b)| table.get(b) != Some(a))
+            {
+                let expected = format!("{b} = {a} as well, so that two flips are none");
+                return Err(Error::argument("flip.labels", format!("{a} = {b}"), expected));
             }
         }
         if let Some(affine) = &self.affine {

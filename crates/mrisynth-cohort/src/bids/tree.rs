@@ -118,7 +118,7 @@ impl Walk<'_> {
         let said = |prefix: &str| {
             let folders = file.path.parent().into_iter().flat_map(Path::components);
             let names = folders.filter_map(|part| part.as_os_str().to_str());
-            names.filter(|name| name.starts_with(prefix)).last().map(str::to_owned)
+            names.rev().find(|name| name.starts_with(prefix)).map(str::to_owned)
         };
         let subject = said("sub-").is_some_and(|folder| folder != file.name.subject());
         let session = said("ses-").is_some_and(|folder| Some(folder) != file.name.session());

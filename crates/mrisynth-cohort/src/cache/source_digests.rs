@@ -71,10 +71,10 @@ impl SourceDigests {
         let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
         let modified_ns = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
         let name = std::path::absolute(path).map_err(io)?.to_string_lossy().into_owned();
-        if let Some(known) = self.lock().get(&name) {
-            if (known.bytes, known.modified_ns) == (metadata.len(), modified_ns) {
-                return Ok(known.sha256.clone());
-            }
+        if let Some(known) = self.lock().get(&name)
+            && (known.bytes, known.modified_ns) == (metadata.len(), modified_ns)
+        {
+            return Ok(known.sha256.clone());
         }
         let before = SystemTime::now();
         let sha256 = sha256_of_file(path)?.to_string();

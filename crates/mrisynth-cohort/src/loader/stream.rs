@@ -102,3 +102,20 @@ impl fmt::Debug for BatchStream {
         f.debug_struct("BatchStream").field("step", &step).field("readers", &readers).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_died_is_told_once() {
+        let (sender, batches) = sync_channel(1);
+        drop(sender);
+        let readers = vec![Reader { batches: Some(batches), thread: None }];
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let mut stream = BatchStream { step: 7, readers, turn: 0, is_stopped };
+        let error = stream.next().map(|batch| batch.map(|batch| batch.step));
+        assert!(matches!(error, Some(Err(Error::Reader { reader: 0, step: 7 }))));
+        assert!(stream.next().is_none());
+    }
+}
