@@ -26,6 +26,8 @@ mod survey;
 
 mod leakage;
 
+mod inspection;
+
 mod card;
 
 mod preparation;
@@ -45,6 +47,7 @@ pub use cache::Cache;
 pub use card::{AgeBands, Card, CardConfig, Counts, LabelVolumes, Provenance};
 pub use error::{Error, Result, ScanFault, TableFault};
 pub use fingerprint::{Fingerprint, Sum};
+pub use inspection::Inspection;
 pub use leakage::{CopiedFile, Copies, CopyKind, Leakage, LeakingSubject};
 pub use loader::{Batch, BatchStream, Loader, LoaderConfig, SampleInfo};
 pub use manifest::Manifest;

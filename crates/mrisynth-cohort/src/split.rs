@@ -56,6 +56,19 @@ pub enum Stratum {
     Diagnosis,
 }
 
+impl FromStr for Stratum {
+    type Err = Error;
+
+    /// Reads `site` or `diagnosis`.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "site" => Ok(Self::Site),
+            "diagnosis" => Ok(Self::Diagnosis),
+            _ => Err(Error::argument("a stratum", format!("{text:?}"), "site or diagnosis")),
+        }
+    }
+}
+
 impl Stratum {
     fn of(self, visit: &Visit) -> Option<&str> {
         match self {

@@ -9,15 +9,14 @@ use serde::{Deserialize, Serialize};
 
 /// The image suffixes that a manifest may have a column for, in the order of the columns.
 ///
-/// Those of BIDS for anatomical images, and `T1ce` for a T1w with contrast agent, which BIDS writes
-/// `ce-…_T1w`.
-pub const SUFFIXES: [&str; 16] = [
+/// Those of BIDS for anatomical images, but `T1ce` for a T1w with contrast agent, which BIDS writes
+/// `ce-…_T1w`, and `PD` for what it has come to write `PDw`.
+pub const SUFFIXES: [&str; 15] = [
     "T1w",
     "T1ce",
     "T2w",
     "FLAIR",
     "PD",
-    "PDw",
     "PDT2",
     "T2star",
     "T2starw",

@@ -11,6 +11,7 @@ mod name;
 mod people;
 mod tree;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,14 @@ pub struct Scanned {
     pub manifest: Manifest,
     /// What does not fit, in the order of the paths.
     pub findings: Vec<Finding>,
+}
+
+impl fmt::Display for Scanned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (subjects, visits) = (self.manifest.subjects().len(), self.manifest.visits.len());
+        writeln!(f, "{subjects} subjects, {visits} visits")?;
+        self.findings.iter().try_for_each(|of| writeln!(f, "{}: {}", of.path.display(), of.detail))
+    }
 }
 
 /// Something that does not fit, and was left out or is incomplete.
@@ -87,7 +96,7 @@ pub enum FindingKind {
 /// Makes a manifest of a folder: a BIDS tree where there is a folder `sub-…`, a flat one otherwise.
 ///
 /// In a tree images are `sub-*/[ses-*/]anat/*` and label maps `*_dseg` anywhere below
-/// `derivatives`, or beside the images. A `T1w` with the entity `ce` is a `T1ce`. Of several images
+/// `derivatives`, or beside the images. A `T1w` with the entity `ce` is a `T1ce`, and a `PDw` a `PD`. Of several images
 /// of a kind the one with the fewest entities, then the lowest run, then the first name is chosen. A
 /// label map must agree with a chosen image in the entities that it has (`acq`, `run`, `rec`, `ce`)
 /// and lie in its space. Ages and diagnoses of sessions go before those of participants.

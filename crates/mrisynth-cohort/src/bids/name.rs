@@ -72,10 +72,15 @@ impl BidsName {
         &self.suffix
     }
 
-    /// The column of a manifest: the suffix, but `T1ce` for a `T1w` with contrast agent.
+    /// The column of a manifest: the suffix, but `T1ce` for a `T1w` with contrast agent, and `PD` for
+    /// a `PDw`.
     #[must_use]
     pub fn image_suffix(&self) -> &str {
-        if self.suffix == "T1w" && self.entity("ce").is_some() { "T1ce" } else { &self.suffix }
+        match self.suffix.as_str() {
+            "T1w" if self.entity("ce").is_some() => "T1ce",
+            "PDw" => "PD",
+            suffix => suffix,
+        }
     }
 
     /// Entities beyond subject, session and what the column says already.
@@ -119,6 +124,7 @@ mod tests {
         let name = BidsName::parse(name).unwrap();
         assert_eq!(name.session().as_deref(), Some("ses-02"));
         assert_eq!((name.entity("acq"), name.entity("ce")), (Some("hi"), None));
+        assert_eq!(BidsName::parse("sub-1_PDw.nii").unwrap().image_suffix(), "PD");
         assert_eq!((name.n_further(), name.run(), name.suffix()), (5, 3, "dseg"));
     }
 }

@@ -132,6 +132,8 @@ fn refused_fractions_and_kept_splits_say_why() {
     }
     assert_eq!("val = 0.25".parse::<Fraction>().unwrap().fraction, 0.25);
     assert!("val".parse::<Fraction>().is_err());
+    assert_eq!("site".parse::<Stratum>().unwrap(), Stratum::Site);
+    assert!("age".parse::<Stratum>().unwrap_err().to_string().contains("\"age\""));
     let splitter = Splitter::new(&SplitConfig::default()).unwrap();
     let mut manifest = cohort(&[(0, 0, 1)]);
     manifest.visits[0].split = Some("dev".into());
