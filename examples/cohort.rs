@@ -112,7 +112,7 @@ fn main() -> ExitCode {
     let (is_good, told, text) = match run(command) {
         Ok(told) => told,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {error}");
             return ExitCode::FAILURE;
         }
     };

@@ -30,7 +30,7 @@ pub enum Error {
     #[error(transparent)]
     Volume(#[from] mrisynth_volume::Error),
     /// A table does not hold what it should: every fault, in the order of the lines.
-    #[error("{}: {}", path.display(), Listed("fault", faults))]
+    #[error("{}: {}", path.display(), Listed("faults", faults))]
     Table {
         /// The table.
         path: PathBuf,
@@ -91,7 +91,7 @@ pub enum Error {
         splits: Vec<String>,
     },
     /// Scans that cannot be used, all of them.
-    #[error("{}", Listed("scan that cannot be used", faults))]
+    #[error("{}", Listed("faults of scans", faults))]
     Scans {
         /// One for each scan.
         faults: Vec<ScanFault>,
@@ -163,7 +163,7 @@ impl fmt::Display for ScanFault {
     }
 }
 
-/// A count, and each item on a line of its own where there are several.
+/// One item by itself; several with their number, each on a line of its own.
 struct Listed<'a, T>(&'static str, &'a [T]);
 
 impl<T: fmt::Display> fmt::Display for Listed<'_, T> {
@@ -172,7 +172,7 @@ impl<T: fmt::Display> fmt::Display for Listed<'_, T> {
         if let [item] = items {
             return write!(f, "{item}");
         }
-        write!(f, "{} times a {name}", items.len())?;
+        write!(f, "{} {name}:", items.len())?;
         items.iter().try_for_each(|item| write!(f, "\n  {item}"))
     }
 }
