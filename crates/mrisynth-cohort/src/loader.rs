@@ -76,6 +76,23 @@ impl Loader {
     /// [`Error::Scans`]; [`Error::Argument`] for a setting out of its domain or a manifest without
     /// visits; [`Error::Stopped`] when the observer says so; [`Error::Io`], [`Error::Write`] or
     /// [`Error::Newer`] for the cache.
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::ops::ControlFlow::Continue;
+    /// use mrisynth_cohort::{Cache, Loader, LoaderConfig, Preparation, ScanOptions, scan};
+    /// use mrisynth_volume::{Affine, Geometry, Volume, WriteOptions};
+    /// let folder = tempfile::tempdir()?;
+    /// let volume = Volume::from_fn(Geometry::new([4, 3, 2], Affine::identity())?, |[x, ..]| x as f32);
+    /// volume.write(folder.path().join("sub-01_T1w.nii.gz"), &WriteOptions::default())?;
+    /// let cohort = scan(folder.path(), &ScanOptions::default())?.manifest;
+    /// let preparation = Preparation { mask: false, ..Preparation::default() };
+    /// let config = LoaderConfig { preparation, ..LoaderConfig::default() };
+    /// let cache = Cache::open(folder.path().join("cache"))?;
+    /// let loader = Loader::new(&cohort, &config, &cache, &|_, _| Continue(()))?;
+    /// assert_eq!(loader.batch(1200)?.shape, [1, 1, 4, 3, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(
         manifest: &Manifest,
         config: &LoaderConfig,

@@ -103,6 +103,19 @@ pub enum FindingKind {
 ///
 /// # Errors
 /// [`Error::Io`](crate::Error::Io) when the folder cannot be listed or a table not be read.
+///
+/// # Examples
+/// ```
+/// use mrisynth_cohort::{FindingKind, ScanOptions, scan};
+/// let folder = tempfile::tempdir()?;
+/// for name in ["sub-01_T1w.nii.gz", "sub-01_dseg.nii.gz", "sub-02_T1w.nii.gz"] {
+///     std::fs::write(folder.path().join(name), b"")?;
+/// }
+/// let scanned = scan(folder.path(), &ScanOptions::default())?;
+/// assert_eq!(scanned.manifest.visits.len(), 2);
+/// assert_eq!(scanned.findings[0].kind, FindingKind::WithoutMask);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn scan(root: impl AsRef<Path>, options: &ScanOptions) -> Result<Scanned> {
     let root = root.as_ref();
     let (files, mut findings) = tree::files(root)?;

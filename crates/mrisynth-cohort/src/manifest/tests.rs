@@ -132,7 +132,7 @@ fn a_manifest_that_moves_keeps_leading_to_its_files() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn what_is_written_reads_back_the_same(
