@@ -8,9 +8,9 @@
 //! cargo run --release --example cohort -- check OUT
 //! ```
 //!
-//! `scan` writes `cohort.tsv` into the folder (a BIDS tree, or a flat one) and tells what it could
-//! not pair; the others read it (or the manifest given in place of the folder). `check` fails when a
-//! file cannot be read, a subject is in two splits, or an image stands under two names. With `--json` each prints one object and nothing else.
+//! `scan` writes `cohort.tsv` into a BIDS tree or a flat folder, keeping the splits of one that is
+//! there, and tells what it could not pair; the others read it. `check` fails on files that cannot
+//! be read and on leaks. With `--json` each prints one object and nothing else.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -129,8 +129,9 @@ fn run(command: Command) -> Result<Told> {
     match command {
         Command::Phantom(phantom) => make_phantom(phantom),
         Command::Scan { dir, desc, space } => {
-            let scanned = scan(&dir, &ScanOptions { desc, space })?;
-            let (path, manifest) = (manifest_in(&dir), &scanned.manifest);
+            let mut scanned = scan(&dir, &ScanOptions { desc, space })?;
+            let (path, manifest) = (manifest_in(&dir), &mut scanned.manifest);
+            manifest.keep_splits_of(&path)?;
             manifest.write(&path)?;
             let (subjects, visits) = (manifest.subjects().len(), manifest.visits.len());
             let findings = &scanned.findings;

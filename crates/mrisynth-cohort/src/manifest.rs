@@ -113,6 +113,32 @@ impl Manifest {
         Ok(())
     }
 
+    /// Gives subjects the splits that they have in the manifest at `path`, if there is one: before a
+    /// cohort that has grown is written over it, so that nobody changes sides.
+    ///
+    /// A visit that it lists keeps its own; others get that of their subject.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), when there is one and it cannot be read.
+    pub fn keep_splits_of(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        if !path.exists() {
+            return Ok(());
+        }
+        let mut splits = BTreeMap::new();
+        for Visit { subject, session, split, .. } in Self::read(path)?.visits {
+            if split.is_some() {
+                splits.insert((subject.clone(), Some(session)), split.clone());
+                splits.entry((subject, None)).or_insert(split);
+            }
+        }
+        for visit in &mut self.visits {
+            let of = |session| splits.get(&(visit.subject.clone(), session)).cloned().flatten();
+            visit.split = of(Some(visit.session.clone())).or_else(|| of(None));
+        }
+        Ok(())
+    }
+
     fn moved_to(&self, folder: &Path) -> Result<Self> {
         if folder == self.folder {
             return Ok(self.clone());

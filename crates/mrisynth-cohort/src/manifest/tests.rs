@@ -131,6 +131,31 @@ fn a_manifest_that_moves_keeps_leading_to_its_files() {
     assert_eq!(image, folder.path().join("sub-01_T1w.nii.gz"));
 }
 
+#[test]
+fn a_cohort_that_grows_keeps_its_splits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cohort.tsv");
+    let of = |subject: &str, session: &str, split: Option<&str>| Visit {
+        session: Some(session.into()),
+        split: split.map(str::to_owned),
+        mask: Some(format!("{subject}_{session}.nii").into()),
+        images: BTreeMap::new(),
+        ..visit(subject)
+    };
+    let mut grown = Manifest::new(
+        folder.path(),
+        vec![of("sub-1", "a", None), of("sub-1", "b", None), of("sub-2", "a", None)],
+    );
+    grown.keep_splits_of(&path).unwrap();
+    assert!(grown.visits.iter().all(|visit| visit.split.is_none()));
+    Manifest::new(folder.path(), vec![of("sub-1", "a", Some("test"))]).write(&path).unwrap();
+    grown.keep_splits_of(&path).unwrap();
+    let splits: Vec<_> = grown.visits.iter().map(|visit| visit.split.as_deref()).collect();
+    assert_eq!(splits, [Some("test"), Some("test"), None]);
+    std::fs::write(&path, "nonsense").unwrap();
+    assert!(matches!(grown.keep_splits_of(&path), Err(Error::Table { .. })));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() })]
 
