@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 /// A source file, tests aside, ends by this line.
 const MAX_LINES: usize = 400;
-/// An example that grows past this is missing something in a library. The longest has three
+/// An example that grows past this is missing something in a library. The longest has five
 /// subcommands, and half of its lines are their help.
-const MAX_EXAMPLE_LINES: usize = 180;
+const MAX_EXAMPLE_LINES: usize = 200;
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 6] = ["utils", "util", "common", "helpers", "types", "misc"];
 /// What may stand at the top level, dotfiles aside.
@@ -31,7 +31,7 @@ const TOP_LEVEL: [&str; 12] = [
 ];
 /// Modules that implement a paper or follow a reference implementation, and must name it under a
 /// `# Source` heading in their documentation.
-const MUST_NAME_SOURCE: [&str; 67] = [
+const MUST_NAME_SOURCE: [&str; 71] = [
     "crates/candle-nn3d/src/attention.rs",
     "crates/candle-nn3d/src/ema.rs",
     "crates/candle-nn3d/src/group_norm.rs",
@@ -46,6 +46,10 @@ const MUST_NAME_SOURCE: [&str; 67] = [
     "crates/durable-file/src/lib.rs",
     "crates/keyed-random/src/normal.rs",
     "crates/keyed-random/src/philox.rs",
+    "crates/mrisynth-cohort/src/augmentation.rs",
+    "crates/mrisynth-cohort/src/bids/mod.rs",
+    "crates/mrisynth-cohort/src/card.rs",
+    "crates/mrisynth-cohort/src/split.rs",
     "crates/mrisynth-conditioning/src/edit/progression.rs",
     "crates/mrisynth-conditioning/src/edit/tumour.rs",
     "crates/mrisynth-conditioning/src/embedding.rs",

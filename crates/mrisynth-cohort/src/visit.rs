@@ -1,0 +1,146 @@
+//! One subject at one session: the scans taken then, and what is known of the person.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The image suffixes that a manifest may have a column for, in the order of the columns.
+///
+/// Those of BIDS for anatomical images, but `T1ce` for a T1w with contrast agent, which BIDS writes
+/// `ce-…_T1w`, and `PD` for what it has come to write `PDw`.
+pub const SUFFIXES: [&str; 15] = [
+    "T1w",
+    "T1ce",
+    "T2w",
+    "FLAIR",
+    "PD",
+    "PDT2",
+    "T2star",
+    "T2starw",
+    "T1map",
+    "T2map",
+    "UNIT1",
+    "inplaneT1",
+    "inplaneT2",
+    "angio",
+    "SWI",
+];
+
+/// One subject at one session: a row of a [`Manifest`](crate::Manifest).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Visit {
+    /// The subject with its prefix, such as `sub-01`, so that spreadsheets leave its zeros alone.
+    pub subject: String,
+    /// The session with its prefix, such as `ses-2`; `None` without sessions.
+    pub session: Option<String>,
+    /// Images by BIDS suffix (one of [`SUFFIXES`]), as paths relative to the manifest or absolute.
+    pub images: BTreeMap<String, PathBuf>,
+    /// The label map.
+    pub mask: Option<PathBuf>,
+    /// The age at this session in years.
+    pub age: Option<f64>,
+    /// The sex.
+    pub sex: Option<Sex>,
+    /// The diagnosis, in the words of the cohort.
+    pub diagnosis: Option<String>,
+    /// The site or scanner.
+    pub site: Option<String>,
+    /// The split it belongs to.
+    pub split: Option<String>,
+}
+
+impl Visit {
+    /// Its files with the columns they stand in, images first.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &Path)> {
+        let images = SUFFIXES.iter().filter_map(|suffix| self.images.get_key_value(*suffix));
+        let images = images.map(|(suffix, path)| (suffix.as_str(), path.as_path()));
+        images.chain(self.mask.as_deref().map(|mask| (MASK, mask)))
+    }
+}
+
+/// The column of label maps.
+pub(crate) const MASK: &str = "mask";
+
+/// The sex of a subject, written `F`, `M` or `O` as BIDS recommends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sex {
+    /// Female.
+    Female,
+    /// Male.
+    Male,
+    /// Neither.
+    Other,
+}
+
+impl fmt::Display for Sex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Female => "F",
+            Self::Male => "M",
+            Self::Other => "O",
+        })
+    }
+}
+
+/// What is expected of a cell, when something else is found.
+pub(crate) type Expected = &'static str;
+
+impl FromStr for Sex {
+    type Err = String;
+
+    /// Reads `F`, `M`, `O` or the words, in any case.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "f" | "female" => Ok(Self::Female),
+            "m" | "male" => Ok(Self::Male),
+            "o" | "other" => Ok(Self::Other),
+            _ => Err(SEX.into()),
+        }
+    }
+}
+
+pub(crate) const SEX: Expected = "F, M, O or n/a";
+pub(crate) const AGE: Expected = "years between 0 and 130, or n/a";
+
+/// Reads an age in years; `89+`, under which BIDS hides the oldest, is 89.
+pub(crate) fn parse_age(text: &str) -> Option<f64> {
+    let text = if text == "89+" { "89" } else { text };
+    text.parse().ok().filter(|age| (0.0..=130.0).contains(age))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_years_of_people() {
+        for (text, age) in [("70", 70.0), ("0.1", 0.1), ("89+", 89.0), ("1e2", 100.0)] {
+            assert_eq!(parse_age(text), Some(age));
+        }
+        for bad in ["-1", "131", "NaN", "inf", "seventy", "70y", ""] {
+            assert_eq!(parse_age(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn sexes_are_read_in_words_and_written_in_letters() {
+        for (text, code) in [("female", "F"), ("M", "M"), ("Other", "O"), ("f", "F")] {
+            assert_eq!(text.parse::<Sex>().unwrap().to_string(), code);
+        }
+        assert!("1".parse::<Sex>().is_err());
+    }
+
+    #[test]
+    fn files_come_in_the_order_of_the_columns() {
+        let path = |name: &str| PathBuf::from(name);
+        let images = ["FLAIR", "T1ce", "T1w"].map(|s| (s.to_owned(), path(s)));
+        let visit = Visit { images: images.into(), mask: Some(path("dseg")), ..Visit::default() };
+        let columns: Vec<&str> = visit.files().map(|(column, _)| column).collect();
+        assert_eq!(columns, ["T1w", "T1ce", "FLAIR", "mask"]);
+    }
+}
