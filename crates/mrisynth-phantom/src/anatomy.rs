@@ -89,9 +89,11 @@ impl Anatomy {
         let brain = self.brain(p);
         let white = brain.is_some_and(|f| is_white(f.label));
         let (tumour, to_tumour) = self.lesions.tumour([x, y, z], white);
-        if let (Some(tumour), Some(brain)) = (tumour, brain) {
+        // The solid parts replace whatever was there, sulci too.
+        if let Some(tumour) = tumour.filter(|_| brain.is_some() || depth_below_hull(p) > 1.0) {
             let (label, substance) = of_lesion(tumour, p[0]);
-            return Found { label, substance, margin_mm: to_tumour.min(brain.margin_mm) };
+            let margin_mm = brain.map_or(0.0, |b| b.margin_mm).min(to_tumour);
+            return Found { label, substance, margin_mm };
         }
         let mut found = brain.unwrap_or_else(|| {
             let (label, substance, margin_mm) = head::between_brain_and_skull(p, cavity);

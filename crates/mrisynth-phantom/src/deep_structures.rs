@@ -5,7 +5,7 @@
 
 use crate::hull;
 use crate::morphology::Morphology;
-use crate::signed_distance::{Ellipsoid, Point, Tube};
+use crate::signed_distance::{Ellipsoid, Point, Tube, smooth_min, smooth_step};
 
 /// A structure of the middle of the brain, without its side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Side {
         let hippocampus = m.hippocampus * asymmetry;
         Self {
             lateral: Tube::new(&[
-                [13.5, 40.0, 3.0, 2.4],
+                [14.0, 40.0, 2.0, 2.0],
                 [10.0, 33.0, 7.0, 4.6],
                 [7.5, 21.0, 12.0, 5.4],
                 [7.0, 5.0, 16.0, 5.2],
@@ -199,9 +199,9 @@ impl DeepStructures {
         let q = [p[0].abs(), p[1], p[2]];
         // The septum stands between the ventricles, the callosum above them.
         let septum = 0.7 - q[0];
-        let roof = hull::core_section(p) + 4.2;
-        let roof = if q[0] < 14.0 { roof } else { -9.0 };
-        let lateral = side.lateral.distance(q).max(septum).max(roof);
+        let beside = 2.0 * smooth_step(9.0, 17.0, q[0]) * q[0].min(17.0);
+        let roof = hull::core_section(p) + 4.2 - beside;
+        let lateral = -smooth_min(-side.lateral.distance(q).max(septum), -roof, 5.0);
         let inferior = side.inferior.distance(q);
         let mut finding =
             DeepFinding { structure: None, margin: f32::INFINITY, to_ventricle: lateral };

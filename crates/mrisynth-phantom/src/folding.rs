@@ -71,19 +71,19 @@ impl Folding {
         let depth = RandomWaves::new(key.with("fold depth"), 1, [25.0, 50.0]);
         let thickness = RandomWaves::new(key.with("thickness"), 1, [20.0, 60.0]);
         let values: Lattice<7> = HULL.derive(|p, [below, nx, ny, nz], _| {
-            let inside = below.min(hull::interhemispheric(p)).clamp(-4.0, 22.0);
+            let inside = below.min(hull::interhemispheric(p)).clamp(-4.0, 26.0);
             let onto = 0.8 * inside;
             let q = [p[0] + onto * nx, p[1] + onto * ny, p[2] + onto * nz];
-            let wound = [0, 1, 2].map(|i| warp[i].at(q));
+            let wound = [0, 1, 2].map(|i| warp[i].at(apart(q)));
             let q = [0, 1, 2].map(|i| q[i] + 2.2 * wound[i]);
             // Both hemispheres share folds; far from the midplane, where it shows no seam.
             let mirrored = [q[0].abs(), q[1], q[2]];
-            let primary = 0.80 * shared.at(mirrored) + 0.60 * own.at(q);
-            let secondary = 0.6 * shared_fine.at(mirrored) + 0.8 * own_fine.at(q);
-            let deep = (14.0 + 3.5 * depth.at(q)) * morphology.fold_depth;
+            let primary = 0.70 * shared.at(mirrored) + 0.71 * own.at(apart(q));
+            let secondary = 0.5 * shared_fine.at(mirrored) + 0.87 * own_fine.at(apart(q));
+            let deep = (19.5 + 5.0 * depth.at(q)) * morphology.fold_depth;
             let thick = thickness.at(q).clamp(-2.0, 2.0);
             let [wx, wy, wz] = wound;
-            [primary, secondary, deep.clamp(6.0, 21.0), thick, wx, wy, wz]
+            [primary, secondary, deep.clamp(7.0, 28.0), thick, wx, wy, wz]
         });
         let fields = values.derive(|_, [primary, secondary, deep, thick, wx, wy, wz], slope| {
             let distance = |value: f32, channel: usize| {
@@ -115,9 +115,9 @@ impl Folding {
             (distance * distance + beyond * beyond).sqrt() - width
         };
         let primary_sulcus = blade(primary, deep, width);
-        let secondary_sulcus = blade(secondary, 0.26 * deep, 0.8 * width);
+        let secondary_sulcus = blade(secondary, 0.24 * deep, 0.8 * width);
         let winding = [p[0] + 1.8 * wx, p[1] + 2.0 * wy, p[2] + 2.2 * wz];
-        let sylvian = hull::sylvian(winding) - 0.35 - 0.9 * self.sulcus_mm;
+        let sylvian = hull::sylvian(winding) - 0.6 - 0.9 * self.sulcus_mm;
         let sulci = smooth_min(primary_sulcus, secondary_sulcus, 1.0);
         let below_pia = smooth_min(smooth_min(depth, sulci, 1.6), sylvian, 1.6);
         // Thicker on the crowns, thinner at the bottoms of sulci.
@@ -125,4 +125,9 @@ impl Folding {
         let thickness = self.thickness * (2.85 + 0.28 * thick + crown);
         CortexPosition { below_pia, thickness: thickness.clamp(1.7, 4.2) }
     }
+}
+
+/// The hemispheres moved apart, so that what is random differs across the midplane.
+fn apart([x, y, z]: Point) -> Point {
+    [x + 60.0 * x.signum(), y, z]
 }

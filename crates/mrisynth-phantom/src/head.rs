@@ -108,7 +108,7 @@ pub(crate) fn outside_skull(p: Point, skin: f32, cavity: f32, texture: f32) -> (
         lower_head(p, skin, cavity, texture)
     } else {
         let (label, substance, margin) = vault_bone(cavity, texture);
-        if label != 0 { (label, substance, margin) } else { soft_tissue(p, skin, cavity) }
+        if label != 0 { (label, substance, margin) } else { soft_tissue(p, skin, cavity, texture) }
     };
     (label, substance, margin.min(skin + 2.3))
 }
@@ -129,10 +129,11 @@ fn vault_bone(cavity: f32, texture: f32) -> (i32, Substance, f32) {
 }
 
 /// Scalp and neck: fat below the skin, muscle below the fat.
-fn soft_tissue(p: Point, skin: f32, cavity: f32) -> (i32, Substance, f32) {
+fn soft_tissue(p: Point, skin: f32, cavity: f32, texture: f32) -> (i32, Substance, f32) {
     let s = &*SOLIDS;
     let q = [p[0].abs(), p[1], p[2]];
-    let neck = if p[2] < -45.0 { skin + 9.0 } else { 9.0 };
+    // Muscles of neck and face, with fat between them.
+    let neck = if p[2] < -34.0 { (skin + 8.0).max(4.0 * (texture - 0.7)) } else { 9.0 };
     let galea = cavity - 7.8;
     let muscle = s.temporalis.distance(q).min(neck).min(s.masseter.distance(q)).min(galea);
     let substance = if muscle < 0.0 { Substance::Muscle } else { Substance::Fat };
@@ -183,7 +184,7 @@ fn lower_head(p: Point, skin: f32, cavity: f32, texture: f32) -> (i32, Substance
     match found {
         Some((label, substance)) => (label, substance, margin),
         None => {
-            let (label, substance, soft) = soft_tissue(p, skin, cavity);
+            let (label, substance, soft) = soft_tissue(p, skin, cavity, texture);
             (label, substance, margin.min(soft))
         }
     }

@@ -31,12 +31,12 @@ static SOLIDS: LazyLock<Solids> = LazyLock::new(|| Solids {
     fourth: Ellipsoid::along([0.0, -18.0, -36.5], [7.0, 4.4, 13.5], [1.0, 0.0, 0.0], [0.0, 0.97, -0.22]),
     aqueduct: Tube::new(&[[0.0, -9.0, -9.0, 0.8], [0.0, -12.5, -18.0, 0.9], [0.0, -16.0, -26.0, 1.4]]),
     hemisphere: Ellipsoid::along(
-        [24.0, -34.5, -43.5],
+        [24.0, -34.5, -41.5],
         [29.5, 28.5, 23.5],
         [1.0, -0.25, 0.0],
         [0.0, 0.9, -0.3],
     ),
-    vermis: Ellipsoid::new([0.0, -37.0, -39.0], [14.0, 21.0, 22.0]),
+    vermis: Ellipsoid::new([0.0, -37.0, -37.5], [14.0, 21.0, 22.0]),
     peduncle: Tube::new(&[[9.0, -6.0, -33.0, 8.0], [17.0, -19.0, -38.0, 7.0]]),
     core: Ellipsoid::along([17.0, -28.0, -40.0], [13.0, 9.5, 5.5], [1.0, -0.35, -0.1], [0.0, 0.9, -0.3]),
 });
@@ -98,7 +98,7 @@ fn cerebellum(p: Point, mirrored: Point) -> (f32, Hindbrain, f32) {
     let halves = s.hemisphere.distance(mirrored);
     let outline = smooth_min(halves, s.vermis.distance(p), 6.0);
     // Below the tentorium, away from the cerebrum.
-    let outline = outline.max(2.5 - hull::cerebrum(p));
+    let outline = outline.max(2.0 - hull::cerebrum(p));
     let peduncle = s.peduncle.distance(mirrored);
     let outline = smooth_min(outline, peduncle, 3.0);
     if outline > 3.0 {
@@ -123,7 +123,7 @@ fn cerebellum(p: Point, mirrored: Point) -> (f32, Hindbrain, f32) {
     let core = s.core.distance(mirrored).min(peduncle + 1.0);
     // A leaf stands midway between two fissures and tapers outwards.
     let half_lobule = radius * std::f32::consts::PI / 22.0;
-    let leaf = (half_lobule - coarse).abs() - (0.35 + 0.055 * below);
+    let leaf = (half_lobule - coarse).abs() - (0.065 * below - 0.25);
     let white = smooth_min(core, leaf.max(3.2 - below), 1.5);
     if fissure < 0.0 && white > 0.0 {
         (outline, Hindbrain::Fissure, fissure)

@@ -39,12 +39,19 @@ static OUTLINES: LazyLock<Outlines> = LazyLock::new(|| Outlines {
     neck: Tube::new(&[[0.0, -18.0, -70.0, 60.0], [0.0, -14.0, -160.0, 58.0]]),
 });
 
-/// A superellipsoid of exponent 2.3, boxier than an ellipsoid as heads are.
+/// A superquadric, boxier than an ellipsoid as heads are, more so seen from above.
 fn rounded_box(p: Point, centre: Point, radii: Point) -> f32 {
-    const P: f32 = 2.3;
+    const ABOVE: f32 = 2.45;
+    const BESIDE: f32 = 2.15;
     let u = [0, 1, 2].map(|i| ((p[i] - centre[i]) / radii[i]).abs());
-    let k = u.iter().map(|v| v.powf(P)).sum::<f32>().powf(1.0 / P).max(1e-3);
-    let slope = [0, 1, 2].map(|i| (u[i] / k).powf(P - 1.0) / radii[i]);
+    let flat = (u[0].powf(ABOVE) + u[1].powf(ABOVE)).powf(1.0 / ABOVE).max(1e-3);
+    let k = (flat.powf(BESIDE) + u[2].powf(BESIDE)).powf(1.0 / BESIDE).max(1e-3);
+    let of_flat = (flat / k).powf(BESIDE - 1.0);
+    let slope = [
+        of_flat * (u[0] / flat).powf(ABOVE - 1.0) / radii[0],
+        of_flat * (u[1] / flat).powf(ABOVE - 1.0) / radii[1],
+        (u[2] / k).powf(BESIDE - 1.0) / radii[2],
+    ];
     (k - 1.0) / crate::signed_distance::norm(slope).max(1e-3)
 }
 
@@ -65,7 +72,7 @@ fn floor_height([x, y, _]: Point) -> f32 {
     let ax = x.abs();
     let orbital = -20.0 + 7.0 * smooth_step(10.0, 45.0, ax) + 0.10 * (y - 40.0).max(0.0);
     let middle = -15.5;
-    let tentorium = (-7.0 - 0.30 * ax + 0.22 * (y + 30.0)).max(-26.0);
+    let tentorium = (-9.5 - 0.30 * ax + 0.22 * (y + 30.0)).max(-26.0);
     let behind = smooth_step(-14.0, -32.0, y);
     let before = smooth_step(18.0, 34.0, y);
     middle + behind * (tentorium - middle) + before * (orbital - middle)
@@ -88,7 +95,7 @@ pub(crate) fn cerebrum(p: Point) -> f32 {
 
 /// The cavity of the skull.
 pub(crate) fn cranial_cavity(p: Point) -> f32 {
-    let margin = 2.6;
+    let margin = 1.9;
     let cerebrum = cerebrum(p) - margin;
     let fossa = OUTLINES.posterior_fossa.distance(p).max(p[2] + 10.0);
     let canal = OUTLINES.canal.distance(p);

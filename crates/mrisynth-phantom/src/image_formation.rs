@@ -14,6 +14,9 @@ use crate::random_waves::RandomWaves;
 use crate::scanner::Scanner;
 use crate::scene::{SAMPLES, Sampled};
 
+/// The full width at half maximum of a Gaussian, in standard deviations.
+const FWHM_OF_SIGMA: f64 = 2.354_820_045;
+
 /// How brightly a class of matter shines, and how unevenly.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Brightness {
@@ -42,6 +45,8 @@ pub(crate) fn form_image(
     for axis in 0..3 {
         blur(&mut signals, geometry.shape(), axis, scanner.blur_voxels);
     }
+    let slice_voxels = scanner.slice_mm / FWHM_OF_SIGMA / geometry.spacing_mm()[2];
+    blur(&mut signals, geometry.shape(), 2, slice_voxels);
     spoil(&mut signals, &geometry, scanner, keys.image);
     Ok(Volume::new(signals, geometry)?)
 }

@@ -24,12 +24,18 @@ mod substance;
 mod image_formation;
 mod scene;
 
+mod label_imaging;
 mod phantom;
+
+mod bids;
+mod cohort;
 
 mod error;
 
 pub use anatomy::Anatomy;
 pub use error::{Error, Result};
+pub use cohort::{CohortConfig, Progress, Report, write_cohort};
+pub use label_imaging::{Intensities, LabelImaging};
 pub use lesions::{ENHANCING, NECROSIS, OEDEMA};
 pub use phantom::{Phantom, head_geometry};
 pub use pulse_sequence::{Modality, PulseSequence};

@@ -56,8 +56,20 @@ pub fn head_geometry(shape: [usize; 3]) -> Result<Geometry> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Phantom {
-    sampled: Sampled,
-    keys: ImageKeys,
+    pub(crate) sampled: Sampled,
+    pub(crate) keys: ImageKeys,
+    pub(crate) matter: Matter,
+}
+
+/// What the classes of a sampled scene are.
+#[derive(Clone, Debug)]
+pub(crate) enum Matter {
+    /// The substances, in their order.
+    Substances,
+    /// The labels of a map, each with its substance.
+    Labels(Vec<Substance>),
+    /// The labels of a map, as many as this, with random brightness.
+    Random(usize),
 }
 
 impl Phantom {
@@ -73,7 +85,7 @@ impl Phantom {
         let head = PlacedHead { anatomy: &anatomy, world_to_head };
         let sampled = sample(&head, &geometry)?;
         let keys = ImageKeys { texture: subject.key().with("shine"), image: session };
-        Ok(Self { sampled, keys })
+        Ok(Self { sampled, keys, matter: Matter::Substances })
     }
 
     /// The label of each voxel, in FreeSurfer's numbers.
@@ -89,7 +101,14 @@ impl Phantom {
     pub fn image(&self, modality: Modality, scanner: &Scanner) -> Result<Volume> {
         scanner.check()?;
         let image = self.keys.image.with(modality.suffix());
-        let brightness = substances(modality, scanner);
+        let brightness = match &self.matter {
+            Matter::Substances => substances(modality, scanner),
+            Matter::Labels(of) => {
+                let all = substances(modality, scanner);
+                of.iter().map(|&s| all[s as usize]).collect()
+            }
+            Matter::Random(count) => random_brightness(*count, image),
+        };
         form_image(&self.sampled, &brightness, scanner, ImageKeys { image, ..self.keys })
     }
 }
@@ -106,18 +125,44 @@ pub(crate) fn substances(modality: Modality, scanner: &Scanner) -> Vec<Brightnes
     Substance::ALL.into_iter().map(brightness).collect()
 }
 
+/// Random brightness of labels. Background, the first, stays dark.
+///
+/// # Source
+/// Billot et al., *SynthSeg*, Medical Image Analysis 2023, table 2: means from U(25, 225) and
+/// standard deviations from U(5, 25), of 255. Here the deviation is smooth in space; what is
+/// independent from voxel to voxel is the noise.
+fn random_brightness(count: usize, key: Key) -> Vec<Brightness> {
+    let mut chance = key.with("random brightness").stream();
+    let mut uniform = |low: f32, high: f32| low + (high - low) * chance.uniform_f32();
+    let mut all: Vec<Brightness> = (0..count)
+        .map(|_| {
+            let (mean, deviation) = (uniform(25.0, 225.0), uniform(5.0, 25.0));
+            Brightness { signal: mean / 180.0, unevenness: deviation / mean }
+        })
+        .collect();
+    if let Some(background) = all.first_mut() {
+        *background = Brightness { signal: 0.0, unevenness: 0.0 };
+    }
+    all
+}
+
 /// From the world to the head: a few degrees and millimetres.
 fn pose(key: Key) -> Result<Affine> {
     let mut chance = key.with("pose").stream();
     let mut normal = |sd: f64| chance.normal_f64().clamp(-2.5, 2.5) * sd;
-    let (pitch, roll, yaw) = (normal(0.05), normal(0.025), normal(0.025));
+    let angles = [normal(0.03), normal(0.02), normal(0.02)];
     let shift = [normal(1.0), normal(1.5), normal(1.5)];
+    let columns = rotation(angles);
+    Affine::from_columns(columns, shift)
+        .map_err(|fault| Error::argument("pose", columns, format!("a rotation, but it {fault}")))
+}
+
+/// The columns of a rotation by angles about x, y and z, in radians.
+pub(crate) fn rotation([pitch, roll, yaw]: [f64; 3]) -> [[f64; 3]; 3] {
     let ((sp, cp), (sr, cr), (sy, cy)) = (pitch.sin_cos(), roll.sin_cos(), yaw.sin_cos());
-    let columns = [
+    [
         [cy * cr, sy * cr, -sr],
         [cy * sr * sp - sy * cp, sy * sr * sp + cy * cp, cr * sp],
         [cy * sr * cp + sy * sp, sy * sr * cp - cy * sp, cr * cp],
-    ];
-    Affine::from_columns(columns, shift)
-        .map_err(|fault| Error::argument("pose", columns, format!("a rotation, but it {fault}")))
+    ]
 }

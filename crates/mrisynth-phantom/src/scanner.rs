@@ -22,6 +22,9 @@ pub struct Scanner {
     pub bias: f64,
     /// The width of the point spread, as the standard deviation of a Gaussian in voxels.
     pub blur_voxels: f64,
+    /// The full width at half maximum of the slice profile in millimetres, along the third axis; 0
+    /// for a 3-D acquisition.
+    pub slice_mm: f64,
     /// The number that white matter has in an image.
     pub white_level: f64,
 }
@@ -35,6 +38,7 @@ impl Default for Scanner {
             noise: 0.025,
             bias: 0.10,
             blur_voxels: 0.45,
+            slice_mm: 0.0,
             white_level: 600.0,
         }
     }
@@ -54,6 +58,7 @@ impl Scanner {
             noise: uniform(0.018, 0.032) * low_field,
             bias: uniform(0.05, 0.12) / low_field,
             blur_voxels: uniform(0.38, 0.55),
+            slice_mm: 0.0,
             white_level: uniform(300.0, 1200.0),
         }
     }
@@ -69,6 +74,7 @@ impl Scanner {
         within("scanner.noise", self.noise, 0.0, 1.0)?;
         within("scanner.bias", self.bias, 0.0, 1.0)?;
         within("scanner.blur_voxels", self.blur_voxels, 0.0, 3.0)?;
+        within("scanner.slice_mm", self.slice_mm, 0.0, 20.0)?;
         within("scanner.white_level", self.white_level, 1.0, 10_000.0)
     }
 
@@ -114,6 +120,7 @@ mod tests {
             (Scanner { noise: -0.1, ..Scanner::default() }, "scanner.noise"),
             (Scanner { bias: f64::NAN, ..Scanner::default() }, "scanner.bias"),
             (Scanner { blur_voxels: 9.0, ..Scanner::default() }, "scanner.blur_voxels"),
+            (Scanner { slice_mm: -1.0, ..Scanner::default() }, "scanner.slice_mm"),
             (Scanner { protocol: 0.0, ..Scanner::default() }, "scanner.protocol"),
             (Scanner { white_level: 0.0, ..Scanner::default() }, "scanner.white_level"),
         ] {
