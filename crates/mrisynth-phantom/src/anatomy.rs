@@ -122,7 +122,8 @@ impl Anatomy {
             let deep = self.deep.find(p);
             margin = deep.margin;
             to_ventricle = deep.to_ventricle;
-            let (label, substance) = deep.structure.map_or((0, Substance::Air), |s| of_deep(s, p[0]));
+            let (label, substance) =
+                deep.structure.map_or((0, Substance::Air), |s| of_deep(s, p[0]));
             if label != 0 {
                 return Some(Found { label, substance, margin_mm: margin });
             }
@@ -179,17 +180,15 @@ impl Anatomy {
 /// The map from the subject's head to the template, and a texture.
 fn warp(subject: &Subject, m: &Morphology) -> Lattice<4> {
     let key = subject.key();
-    let broad = [0, 1, 2].map(|i| {
-        RandomWaves::new(key.with("broad warp").with_index(i), 1, [110.0, 220.0])
-    });
+    let broad = [0, 1, 2]
+        .map(|i| RandomWaves::new(key.with("broad warp").with_index(i), 1, [110.0, 220.0]));
     let fine =
         [0, 1, 2].map(|i| RandomWaves::new(key.with("fine warp").with_index(i), 1, [45.0, 90.0]));
     let texture = RandomWaves::new(key.with("texture"), 2, [14.0, 50.0]);
-    let zero = [0, 1, 2].map(|i| 2.0 * broad[i].at([0.0; 3]) + 1.1 * fine[i].at([0.0; 3]));
+    let zero = [0, 1, 2].map(|i| 1.8 * broad[i].at([0.0; 3]) + 1.1 * fine[i].at([0.0; 3]));
     Lattice::of([-105.0, -125.0, -150.0], [105.0, 130.0, 105.0], 5.0, |p| {
-        let moved = [0, 1, 2].map(|i| {
-            p[i] / m.scale[i] + 2.0 * broad[i].at(p) + 1.1 * fine[i].at(p) - zero[i]
-        });
+        let moved = [0, 1, 2]
+            .map(|i| p[i] / m.scale[i] + 1.8 * broad[i].at(p) + 1.1 * fine[i].at(p) - zero[i]);
         [moved[0], moved[1], moved[2], texture.at(p)]
     })
 }
@@ -217,7 +216,8 @@ fn of_white(p: Point) -> (i32, Substance) {
         let fifth = ((p[1] + 36.0) / 15.6).clamp(0.0, 4.0) as i32;
         return (251 + fifth, Substance::Callosum);
     }
-    let substance = if callosal && p[0].abs() < 20.0 { Substance::Callosum } else { Substance::White };
+    let substance =
+        if callosal && p[0].abs() < 20.0 { Substance::Callosum } else { Substance::White };
     (sided(2, 41, p[0]), substance)
 }
 

@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mrisynth_volume::{Datatype, HeaderNotes, Image, LabelMap, Volume, WriteOptions, freesurfer};
+use mrisynth_volume::{Datatype, LabelMap, Volume, WriteOptions, freesurfer};
 use serde_json::{Value, json};
 
 use crate::cohort::CohortConfig;
@@ -230,12 +230,4 @@ fn sidecar(seed: u64, who: &Participant, modality: Modality, scanner: &Scanner) 
         put("ContrastBolusIngredient", json!("GADOLINIUM"));
     }
     fields
-}
-
-/// Keeps the imports of formats that only tests read in one place.
-#[cfg(test)]
-pub(crate) fn description_of(path: &Path) -> Result<String> {
-    let image = Image::read(path)?;
-    let HeaderNotes { description, .. } = image.notes();
-    Ok(description.clone())
 }

@@ -197,8 +197,7 @@ pub fn write_cohort(
     let maps = config.labels.as_deref().map(label_maps_in).transpose()?.unwrap_or_default();
     let tree = Tree::create(out, config)?;
     let total = config.subjects * config.sessions as usize;
-    let mut report =
-        Report { subjects: 0, sessions: 0, images: 0, label_maps: 0, stopped: false };
+    let mut report = Report { subjects: 0, sessions: 0, images: 0, label_maps: 0, stopped: false };
     'subjects: for number in 0..config.subjects {
         let participant = Participant::of(config, number);
         let map = match maps.len() {

@@ -61,13 +61,12 @@ pub(crate) struct CortexPosition {
 impl Folding {
     pub(crate) fn new(key: Key, morphology: &Morphology) -> Self {
         let everybody = Key::new(0).with("folds that subjects share");
-        let shared = RandomWaves::new(everybody, 3, [22.0, 29.0]);
-        let own = RandomWaves::new(key.with("folds"), 3, [22.0, 29.0]);
-        let shared_fine = RandomWaves::new(everybody.with("secondary"), 3, [13.0, 18.0]);
-        let own_fine = RandomWaves::new(key.with("secondary folds"), 3, [13.0, 18.0]);
-        let warp = [0, 1, 2].map(|i| {
-            RandomWaves::new(key.with("fold warp").with_index(i), 1, [28.0, 45.0])
-        });
+        let shared = RandomWaves::new(everybody, 3, [25.0, 32.0]);
+        let own = RandomWaves::new(key.with("folds"), 3, [25.0, 32.0]);
+        let shared_fine = RandomWaves::new(everybody.with("secondary"), 3, [15.0, 20.0]);
+        let own_fine = RandomWaves::new(key.with("secondary folds"), 3, [15.0, 20.0]);
+        let warp = [0, 1, 2]
+            .map(|i| RandomWaves::new(key.with("fold warp").with_index(i), 1, [28.0, 45.0]));
         let depth = RandomWaves::new(key.with("fold depth"), 1, [25.0, 50.0]);
         let thickness = RandomWaves::new(key.with("thickness"), 1, [20.0, 60.0]);
         let values: Lattice<7> = HULL.derive(|p, [below, nx, ny, nz], _| {
@@ -78,7 +77,7 @@ impl Folding {
             let q = [0, 1, 2].map(|i| q[i] + 2.2 * wound[i]);
             // Both hemispheres share folds; far from the midplane, where it shows no seam.
             let mirrored = [q[0].abs(), q[1], q[2]];
-            let primary = 0.70 * shared.at(mirrored) + 0.71 * own.at(apart(q));
+            let primary = 0.76 * shared.at(mirrored) + 0.65 * own.at(apart(q));
             let secondary = 0.5 * shared_fine.at(mirrored) + 0.87 * own_fine.at(apart(q));
             let deep = (19.5 + 5.0 * depth.at(q)) * morphology.fold_depth;
             let thick = thickness.at(q).clamp(-2.0, 2.0);
@@ -115,14 +114,14 @@ impl Folding {
             (distance * distance + beyond * beyond).sqrt() - width
         };
         let primary_sulcus = blade(primary, deep, width);
-        let secondary_sulcus = blade(secondary, 0.24 * deep, 0.8 * width);
+        let secondary_sulcus = blade(secondary, 0.20 * deep, 0.8 * width);
         let winding = [p[0] + 1.8 * wx, p[1] + 2.0 * wy, p[2] + 2.2 * wz];
         let sylvian = hull::sylvian(winding) - 0.6 - 0.9 * self.sulcus_mm;
         let sulci = smooth_min(primary_sulcus, secondary_sulcus, 1.0);
         let below_pia = smooth_min(smooth_min(depth, sulci, 1.6), sylvian, 1.6);
         // Thicker on the crowns, thinner at the bottoms of sulci.
         let crown = 0.35 - 0.06 * depth.clamp(0.0, 12.0);
-        let thickness = self.thickness * (2.85 + 0.28 * thick + crown);
+        let thickness = self.thickness * (2.95 + 0.28 * thick + crown);
         CortexPosition { below_pia, thickness: thickness.clamp(1.7, 4.2) }
     }
 }

@@ -33,7 +33,11 @@ struct Solids {
 static SOLIDS: LazyLock<Solids> = LazyLock::new(|| Solids {
     eye: Ellipsoid::new([32.0, 77.0, -26.0], [12.0, 12.0, 12.0]),
     lens: Ellipsoid::new([32.5, 86.5, -26.0], [4.5, 2.0, 4.5]),
-    nerve: Tube::new(&[[30.0, 67.0, -26.0, 2.0], [18.0, 44.0, -22.0, 2.0], [5.0, 25.0, -17.5, 2.0]]),
+    nerve: Tube::new(&[
+        [30.0, 67.0, -26.0, 2.0],
+        [18.0, 44.0, -22.0, 2.0],
+        [5.0, 25.0, -17.5, 2.0],
+    ]),
     muscles: [
         Tube::new(&[[20.0, 76.0, -26.0, 1.8], [16.0, 48.0, -24.0, 2.0]]),
         Tube::new(&[[43.5, 76.0, -26.0, 1.8], [24.0, 48.0, -24.0, 2.0]]),
@@ -48,22 +52,47 @@ static SOLIDS: LazyLock<Solids> = LazyLock::new(|| Solids {
         Ellipsoid::new([53.0, -16.0, -45.0], [6.0, 9.0, 12.0]),
         Ellipsoid::new([64.0, 3.0, -42.0], [14.0, 2.5, 2.5]),
     ],
-    pharynx: Tube::new(&[[0.0, 40.0, -58.0, 7.0], [0.0, 22.0, -78.0, 7.0], [0.0, 20.0, -150.0, 8.0]]),
+    pharynx: Tube::new(&[
+        [0.0, 40.0, -58.0, 7.0],
+        [0.0, 22.0, -78.0, 7.0],
+        [0.0, 20.0, -150.0, 8.0],
+    ]),
     mucosa: Ellipsoid::new([0.0, 70.0, -50.0], [15.0, 32.0, 19.0]),
     arteries: [
-        Tube::new(&[[12.0, 18.0, -60.0, 2.3], [13.0, 14.0, -34.0, 2.3], [11.0, 24.0, -27.0, 2.2],
-            [12.0, 20.0, -20.0, 2.0]]),
-        Tube::new(&[[12.0, 20.0, -20.0, 1.8], [24.0, 21.0, -18.0, 1.6], [38.0, 20.0, -14.0, 1.3],
-            [40.5, 6.0, -4.0, 1.0]]),
-        Tube::new(&[[12.0, 20.0, -20.0, 1.4], [2.5, 30.0, -16.0, 1.2], [2.0, 45.0, -2.0, 1.0],
-            [2.0, 42.0, 22.0, 0.9]]),
+        Tube::new(&[
+            [12.0, 18.0, -60.0, 2.3],
+            [13.0, 14.0, -34.0, 2.3],
+            [11.0, 24.0, -27.0, 2.2],
+            [12.0, 20.0, -20.0, 2.0],
+        ]),
+        Tube::new(&[
+            [12.0, 20.0, -20.0, 1.8],
+            [24.0, 21.0, -18.0, 1.6],
+            [38.0, 20.0, -14.0, 1.3],
+            [40.5, 6.0, -4.0, 1.0],
+        ]),
+        Tube::new(&[
+            [12.0, 20.0, -20.0, 1.4],
+            [2.5, 30.0, -16.0, 1.2],
+            [2.0, 45.0, -2.0, 1.0],
+            [2.0, 42.0, 22.0, 0.9],
+        ]),
         Tube::new(&[[0.0, 3.0, -50.0, 1.8], [0.0, 13.0, -33.0, 1.8], [0.0, 12.0, -20.0, 1.7]]),
         Tube::new(&[[0.0, 12.0, -20.0, 1.4], [13.0, 4.0, -19.0, 1.2], [17.0, -12.0, -12.0, 1.0]]),
     ],
-    transverse: Tube::new(&[[3.0, -74.0, -22.0, 4.0], [35.0, -62.0, -27.0, 3.6],
-        [50.0, -32.0, -32.0, 3.6], [44.0, -18.0, -50.0, 3.4]]),
-    jaw: Tube::new(&[[50.0, 12.0, -50.0, 4.0], [46.0, 18.0, -85.0, 6.0], [24.0, 68.0, -104.0, 6.0],
-        [0.0, 80.0, -106.0, 6.5]]).flattened([1.0, 1.0, 0.6]),
+    transverse: Tube::new(&[
+        [3.0, -74.0, -22.0, 4.0],
+        [35.0, -62.0, -27.0, 3.6],
+        [50.0, -32.0, -32.0, 3.6],
+        [44.0, -18.0, -50.0, 3.4],
+    ]),
+    jaw: Tube::new(&[
+        [50.0, 12.0, -50.0, 4.0],
+        [46.0, 18.0, -85.0, 6.0],
+        [24.0, 68.0, -104.0, 6.0],
+        [0.0, 80.0, -106.0, 6.5],
+    ])
+    .flattened([1.0, 1.0, 0.6]),
     temporalis: Ellipsoid::new([66.0, 28.0, -12.0], [13.0, 34.0, 36.0]),
     masseter: Tube::new(&[[58.0, 26.0, -48.0, 8.0], [52.0, 26.0, -88.0, 9.0]]),
 });
@@ -97,7 +126,12 @@ pub(crate) fn between_brain_and_skull(p: Point, cavity: f32) -> (i32, Substance,
 }
 
 /// Everything outside the cavity of the skull. `texture` is a smooth random number about 0.
-pub(crate) fn outside_skull(p: Point, skin: f32, cavity: f32, texture: f32) -> (i32, Substance, f32) {
+pub(crate) fn outside_skull(
+    p: Point,
+    skin: f32,
+    cavity: f32,
+    texture: f32,
+) -> (i32, Substance, f32) {
     if skin > 0.0 {
         return (0, Substance::Air, skin);
     }
@@ -115,7 +149,7 @@ pub(crate) fn outside_skull(p: Point, skin: f32, cavity: f32, texture: f32) -> (
 
 /// Outer table, marrow, inner table; label 0 beyond them.
 fn vault_bone(cavity: f32, texture: f32) -> (i32, Substance, f32) {
-    let (inner, outer) = (1.7, 5.2 + 0.8 * texture);
+    let (inner, outer) = (1.7, 4.6 + 0.7 * texture);
     let marrow = (inner - cavity).max(cavity - outer);
     let bone = cavity - outer - 1.6;
     let margin = marrow.abs().min(bone.abs()).min(cavity.abs());

@@ -25,11 +25,29 @@ struct Solids {
 static SOLIDS: LazyLock<Solids> = LazyLock::new(|| Solids {
     midbrain: Tube::new(&[[0.0, -3.5, -13.0, 10.0], [0.0, -4.0, -22.0, 11.0]])
         .flattened([0.78, 1.0, 1.0]),
-    pons: Ellipsoid::along([0.0, -1.5, -32.0], [16.0, 12.0, 13.5], [1.0, 0.0, 0.0], [0.0, 0.98, 0.18]),
-    medulla: Tube::new(&[[0.0, -7.0, -40.0, 9.0], [0.0, -12.0, -62.0, 6.6], [0.0, -13.5, -70.0, 6.0]]),
+    pons: Ellipsoid::along(
+        [0.0, -1.5, -32.0],
+        [16.0, 12.0, 13.5],
+        [1.0, 0.0, 0.0],
+        [0.0, 0.98, 0.18],
+    ),
+    medulla: Tube::new(&[
+        [0.0, -7.0, -40.0, 9.0],
+        [0.0, -12.0, -62.0, 6.6],
+        [0.0, -13.5, -70.0, 6.0],
+    ]),
     cord: Tube::new(&[[0.0, -13.5, -70.0, 6.0], [0.0, -15.0, -150.0, 5.2]]),
-    fourth: Ellipsoid::along([0.0, -18.0, -36.5], [7.0, 4.4, 13.5], [1.0, 0.0, 0.0], [0.0, 0.97, -0.22]),
-    aqueduct: Tube::new(&[[0.0, -9.0, -9.0, 0.8], [0.0, -12.5, -18.0, 0.9], [0.0, -16.0, -26.0, 1.4]]),
+    fourth: Ellipsoid::along(
+        [0.0, -18.0, -36.5],
+        [7.0, 4.4, 13.5],
+        [1.0, 0.0, 0.0],
+        [0.0, 0.97, -0.22],
+    ),
+    aqueduct: Tube::new(&[
+        [0.0, -9.0, -9.0, 0.8],
+        [0.0, -12.5, -18.0, 0.9],
+        [0.0, -16.0, -26.0, 1.4],
+    ]),
     hemisphere: Ellipsoid::along(
         [24.0, -34.5, -41.5],
         [29.5, 28.5, 23.5],
@@ -38,7 +56,12 @@ static SOLIDS: LazyLock<Solids> = LazyLock::new(|| Solids {
     ),
     vermis: Ellipsoid::new([0.0, -37.0, -37.5], [14.0, 21.0, 22.0]),
     peduncle: Tube::new(&[[9.0, -6.0, -33.0, 8.0], [17.0, -19.0, -38.0, 7.0]]),
-    core: Ellipsoid::along([17.0, -28.0, -40.0], [13.0, 9.5, 5.5], [1.0, -0.35, -0.1], [0.0, 0.9, -0.3]),
+    core: Ellipsoid::along(
+        [17.0, -28.0, -40.0],
+        [14.0, 10.5, 6.2],
+        [1.0, -0.35, -0.1],
+        [0.0, 0.9, -0.3],
+    ),
 });
 
 /// Lobules are not plane. The same in everybody, but for the warp of the head.
@@ -69,9 +92,11 @@ pub(crate) fn find(p: Point, m: &Morphology) -> (Option<Hindbrain>, f32) {
     let s = &*SOLIDS;
     let mirrored = [p[0].abs(), p[1], p[2]];
     let medulla = s.medulla.distance(p);
-    let stem = smooth_min(smooth_min(s.midbrain.distance(p), s.pons.distance(p), 5.0), medulla, 5.0);
+    let stem =
+        smooth_min(smooth_min(s.midbrain.distance(p), s.pons.distance(p), 5.0), medulla, 5.0);
     let cord = s.cord.distance(p);
-    let fourth = smooth_min(s.fourth.distance(p) - 0.15 * m.ventricle_mm, s.aqueduct.distance(p), 1.0);
+    let fourth =
+        smooth_min(s.fourth.distance(p) - 0.15 * m.ventricle_mm, s.aqueduct.distance(p), 1.0);
     let (cerebellum, part, inner) = cerebellum(p, mirrored);
     let margin = [stem, fourth, cerebellum, cord].map(f32::abs);
     let margin = margin.into_iter().fold(inner.abs(), f32::min);
@@ -123,7 +148,7 @@ fn cerebellum(p: Point, mirrored: Point) -> (f32, Hindbrain, f32) {
     let core = s.core.distance(mirrored).min(peduncle + 1.0);
     // A leaf stands midway between two fissures and tapers outwards.
     let half_lobule = radius * std::f32::consts::PI / 22.0;
-    let leaf = (half_lobule - coarse).abs() - (0.065 * below - 0.25);
+    let leaf = (half_lobule - coarse).abs() - (0.075 * below - 0.15);
     let white = smooth_min(core, leaf.max(3.2 - below), 1.5);
     if fissure < 0.0 && white > 0.0 {
         (outline, Hindbrain::Fissure, fissure)

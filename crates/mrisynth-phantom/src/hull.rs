@@ -60,10 +60,10 @@ fn cerebral_vault(p: Point, margin: f32) -> f32 {
     // The vertex lies behind the middle.
     let p = [p[0], p[1], p[2] + 0.055 * p[1]];
     let front = smooth_step(-20.0, 75.0, p[1]);
-    let width = 65.5 - 9.0 * front + margin;
-    let height = 51.0 - 4.0 * smooth_step(10.0, 75.0, p[1]) + margin;
+    let width = 66.5 - 9.0 * front + margin;
+    let height = 52.0 - 4.0 * smooth_step(10.0, 75.0, p[1]) + margin;
     let height = if p[2] > 9.0 { height } else { 46.0 + margin };
-    rounded_box(p, [0.0, 0.5, 9.0], [width, 78.0 + margin, height])
+    rounded_box(p, [0.0, 0.5, 9.0], [width, 79.0 + margin, height])
 }
 
 /// The lower boundary of the cerebrum without the temporal lobes: orbital roof in front, the

@@ -101,11 +101,11 @@ impl Phantom {
     ) -> Result<Self> {
         config.check()?;
         let key = Key::new(seed).with("phantom of labels");
-        let table: Vec<i32> = labels.counts().into_keys().chain([0]).collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect();
+        let table: Vec<i32> =
+            labels.counts().into_keys().chain([0]).collect::<BTreeSet<_>>().into_iter().collect();
         // Background is the first class.
-        let table: Vec<i32> = [0].into_iter().chain(table.into_iter().filter(|&l| l != 0)).collect();
+        let table: Vec<i32> =
+            [0].into_iter().chain(table.into_iter().filter(|&l| l != 0)).collect();
         if table.len() > MAX_LABELS {
             let expected = format!("at most {MAX_LABELS} labels in a map");
             return Err(Error::argument("label map", table.len(), expected));
@@ -159,8 +159,9 @@ fn middle_of(labels: &LabelMap) -> [f64; 3] {
 fn around(head: Geometry, middle: [f64; 3]) -> Result<Geometry> {
     let origin = head.origin_mm();
     let moved = [0, 1, 2].map(|a| origin[a] + middle[a]);
-    let affine = Affine::from_spacing_mm(head.spacing_mm(), moved)
-        .map_err(|fault| Error::argument("shape", head.shape(), format!("a grid, but it {fault}")))?;
+    let affine = Affine::from_spacing_mm(head.spacing_mm(), moved).map_err(|fault| {
+        Error::argument("shape", head.shape(), format!("a grid, but it {fault}"))
+    })?;
     Ok(Geometry::new(head.shape(), affine)?)
 }
 
@@ -186,16 +187,14 @@ impl<'a> DeformedLabels<'a> {
             table.iter().zip(0_u8..=255).map(|(&label, class)| (label, class)).collect();
         classes.sort_unstable();
         let to_voxel = labels.geometry().world_to_voxel().compose(&turn(config, middle, key)?);
-        let waves = [0, 1, 2].map(|i| {
-            RandomWaves::new(key.with("deformation").with_index(i), 1, [70.0, 160.0])
-        });
+        let waves = [0, 1, 2]
+            .map(|i| RandomWaves::new(key.with("deformation").with_index(i), 1, [70.0, 160.0]));
         let amplitude = config.deformation_mm as f32;
         let corner = target.shape().map(|n| n as f64 - 1.0);
         let high = target.voxel_to_world().apply(corner).map(|v| v as f32);
         let low = target.origin_mm().map(|v| v as f32);
-        let displacement = Lattice::of(low, high, 6.0, |p: Point| {
-            [0, 1, 2].map(|i| amplitude * waves[i].at(p))
-        });
+        let displacement =
+            Lattice::of(low, high, 6.0, |p: Point| [0, 1, 2].map(|i| amplitude * waves[i].at(p)));
         Ok(Self { labels, classes, to_voxel, displacement })
     }
 }
@@ -228,9 +227,7 @@ fn turn(config: &LabelImaging, middle: [f64; 3], key: Key) -> Result<Affine> {
     let scales = [0; 3].map(|_| normal(config.scaling).exp());
     let columns = crate::phantom::rotation(angles);
     let columns = [0, 1, 2].map(|c: usize| columns[c].map(|v| v * scales[c]));
-    let turned = |p: [f64; 3]| {
-        [0, 1, 2].map(|r| (0..3).map(|c| columns[c][r] * p[c]).sum::<f64>())
-    };
+    let turned = |p: [f64; 3]| [0, 1, 2].map(|r| (0..3).map(|c| columns[c][r] * p[c]).sum::<f64>());
     let of_middle = turned(middle);
     let shift = [0, 1, 2].map(|r| middle[r] - of_middle[r]);
     Affine::from_columns(columns, shift)

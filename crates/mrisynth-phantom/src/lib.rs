@@ -33,8 +33,8 @@ mod cohort;
 mod error;
 
 pub use anatomy::Anatomy;
-pub use error::{Error, Result};
 pub use cohort::{CohortConfig, Progress, Report, write_cohort};
+pub use error::{Error, Result};
 pub use label_imaging::{Intensities, LabelImaging};
 pub use lesions::{ENHANCING, NECROSIS, OEDEMA};
 pub use phantom::{Phantom, head_geometry};

@@ -118,10 +118,8 @@ pub(crate) fn substances(modality: Modality, scanner: &Scanner) -> Vec<Brightnes
     let sequence = scanner.sequence(modality);
     let of = |s: Substance| sequence.signal_of(s, scanner.field, modality.is_enhanced());
     let white = of(Substance::White);
-    let brightness = |s: Substance| Brightness {
-        signal: (of(s) / white) as f32,
-        unevenness: s.unevenness(),
-    };
+    let brightness =
+        |s: Substance| Brightness { signal: (of(s) / white) as f32, unevenness: s.unevenness() };
     Substance::ALL.into_iter().map(brightness).collect()
 }
 

@@ -18,8 +18,9 @@ use crate::error::{Error, Result};
 use crate::substance::{FieldStrength, Relaxation, Substance};
 
 /// The contrast of an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[derive(Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum Modality {
     /// T1-weighted.
     #[default]
@@ -279,9 +280,8 @@ mod tests {
     fn contrast_agent_lights_up_what_has_no_barrier() {
         for field in [T1p5, T3] {
             let sequence = PulseSequence::usual(Modality::T1ce, field);
-            let ratio = |s| {
-                sequence.signal_of(s, field, true) / sequence.signal_of(s, field, false)
-            };
+            let ratio =
+                |s| sequence.signal_of(s, field, true) / sequence.signal_of(s, field, false);
             assert!(ratio(Substance::EnhancingTumour) > 1.3);
             assert!((ratio(Substance::White) - 1.0).abs() < 1e-9);
         }

@@ -56,10 +56,8 @@ impl RandomWaves {
         let mut sum = [0.0_f32; LANES];
         for g in &self.groups {
             for i in 0..LANES {
-                let turns = g.turns[0][i] * p[0]
-                    + g.turns[1][i] * p[1]
-                    + g.turns[2][i] * p[2]
-                    + g.phase[i];
+                let turns =
+                    g.turns[0][i] * p[0] + g.turns[1][i] * p[1] + g.turns[2][i] * p[2] + g.phase[i];
                 sum[i] += g.amplitude[i] * sine_of_turns(turns);
             }
         }

@@ -89,8 +89,8 @@ fn octants(
         let votes = found.iter().filter(|&&l| l == label).count();
         2 * votes + usize::from(label == middle)
     };
-    let label = found.into_iter().fold(found[0], |best, label| {
-        if votes(label) > votes(best) { label } else { best }
-    });
+    let label = found
+        .into_iter()
+        .fold(found[0], |best, label| if votes(label) > votes(best) { label } else { best });
     (label, classes)
 }

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// What a subject suffers from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[derive(Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Diagnosis {
     /// Nothing but age.

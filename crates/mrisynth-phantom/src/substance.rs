@@ -63,8 +63,9 @@ pub struct Relaxation {
 }
 
 /// The magnet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum FieldStrength {
     /// 1.5 tesla.
     #[serde(rename = "1.5T")]
