@@ -77,7 +77,7 @@ impl Folding {
             let q = [0, 1, 2].map(|i| q[i] + 2.2 * wound[i]);
             // Both hemispheres share folds; far from the midplane, where it shows no seam.
             let mirrored = [q[0].abs(), q[1], q[2]];
-            let primary = 0.76 * shared.at(mirrored) + 0.65 * own.at(apart(q));
+            let primary = 0.82 * shared.at(mirrored) + 0.57 * own.at(apart(q));
             let secondary = 0.5 * shared_fine.at(mirrored) + 0.87 * own_fine.at(apart(q));
             let deep = (19.5 + 5.0 * depth.at(q)) * morphology.fold_depth;
             let thick = thickness.at(q).clamp(-2.0, 2.0);

@@ -55,8 +55,8 @@ pub(crate) fn form_image(
 fn signals(sampled: &Sampled, brightness: &[Brightness], key: Key) -> Vec<f32> {
     let geometry = sampled.labels.geometry();
     let [nx, ny, _] = geometry.shape();
-    let fine = RandomWaves::new(key.with("fine"), 1, [5.0, 12.0]);
-    let coarse = RandomWaves::new(key.with("coarse"), 1, [15.0, 45.0]);
+    let fine = RandomWaves::new(key.with("fine"), 2, [5.0, 12.0]);
+    let coarse = RandomWaves::new(key.with("coarse"), 2, [15.0, 45.0]);
     // Every class has a table entry; matter that has none would be dark.
     let dark = Brightness { signal: 0.0, unevenness: 0.0 };
     let of = |class: u8| brightness.get(usize::from(class)).copied().unwrap_or(dark);

@@ -1,4 +1,24 @@
-//! A digital brain cohort with labels, diagnoses and contrasts.
+//! A digital brain cohort with labels, diagnoses and contrasts, for everything that must run where
+//! real scans cannot be.
+//!
+//! - [`Subject`] says who is scanned; [`Anatomy`] is that head as a function of place, in millimetres:
+//!   solids with rounded joints, a hull whose sulci are sheets of random waves, lesions.
+//! - [`Phantom`] is a head on a grid: [`labels`](Phantom::labels) in FreeSurfer's numbers, and an
+//!   [`image`](Phantom::image) of any [`Modality`] from relaxation times ([`Substance`]) through a
+//!   [`PulseSequence`] and a site's [`Scanner`]. [`Phantom::from_labels`] makes one of any label map.
+//! - [`write_cohort`] writes a BIDS tree of them, every image marked as synthetic.
+//!
+//! All is a function of the seed, to the bit, for any number of threads. `docs/phantom.md` shows the
+//! pictures and the measurements.
+//!
+//! ```
+//! use mrisynth_phantom::{Diagnosis, Modality, Phantom, Scanner, Subject, head_geometry};
+//! let subject = Subject { seed: 7, diagnosis: Diagnosis::Dementia, ..Subject::default() };
+//! let phantom = Phantom::new(&subject, head_geometry([32; 3])?)?;
+//! let t1w = phantom.image(Modality::T1w, &Scanner::of_site(7, 0))?;
+//! assert!(phantom.labels().counts().contains_key(&17)); // left hippocampus
+//! # Ok::<(), mrisynth_phantom::Error>(())
+//! ```
 
 mod hull;
 mod lattice;

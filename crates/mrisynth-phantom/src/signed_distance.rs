@@ -71,12 +71,6 @@ impl Ellipsoid {
         self
     }
 
-    /// The same, moved.
-    pub(crate) fn moved(mut self, by: Point) -> Self {
-        self.centre = [0, 1, 2].map(|i| self.centre[i] + by[i]);
-        self
-    }
-
     pub(crate) fn distance(&self, p: Point) -> f32 {
         let q = minus(p, self.centre);
         let a = [0, 1, 2].map(|i| dot(self.axes[i], q) * self.inverse_radii[i]);
