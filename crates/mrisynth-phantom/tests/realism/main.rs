@@ -3,6 +3,8 @@
 //! The volumes are the spreads over twelve segmented adult heads (the training label maps of
 //! SynthSeg, Billot et al. 2023), in millilitres; `docs/phantom.md` has the table.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap")]
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
