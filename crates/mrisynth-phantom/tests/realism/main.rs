@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use mrisynth_phantom::{Anatomy, Diagnosis, Modality, Phantom, Scanner, Subject, head_geometry};
+use mrisynth_phantom::{
+    Anatomy, Diagnosis, Modality, Phantom, Scanner, Subject, Substance, head_geometry,
+};
 use mrisynth_volume::{Affine, Geometry, LabelMap};
 
 mod distance;
@@ -120,7 +122,7 @@ fn the_gyrification_index_is_at_least_two() {
 
 #[test]
 fn contrasts_have_the_right_order_in_every_image() {
-    let phantom = phantom(5, 50.0, Diagnosis::Healthy, COARSER);
+    let phantom = phantom(5, 50.0, Diagnosis::Healthy, COARSE);
     let means = |modality| {
         let image = phantom.image(modality, &Scanner { bias: 0.0, ..Scanner::default() }).unwrap();
         // Away from borders: fluid in the ventricles, all of grey and white matter.
@@ -245,5 +247,24 @@ fn left_and_right_are_where_they_should_be() {
         ([25.0, 18.0, -1.0], 51),
     ] {
         assert_eq!(anatomy.label_at(point), label, "{point:?}");
+    }
+}
+
+#[test]
+fn whoever_it_is_labels_are_known_and_partners_lie_on_their_sides() {
+    for seed in 100..124 {
+        let diagnosis = Diagnosis::ALL[seed as usize % 4];
+        let phantom = phantom(seed, 18.0 + 3.4 * (seed - 100) as f64, diagnosis, [24, 28, 24]);
+        let labels = phantom.labels();
+        let unknown = |l: &&i32| Substance::of_label(**l).is_none();
+        assert_eq!(labels.counts().keys().find(unknown), None, "seed {seed}");
+        for (left, right) in [(2, 41), (8, 47), (10, 49), (4, 43)] {
+            let x = |label| {
+                let of = labels.voxels().iter().enumerate().filter(|&(_, &l)| l == label);
+                let (sum, n) = of.fold((0, 0), |(sum, n), (i, _)| (sum + i % 24, n + 1));
+                sum as f64 / f64::from(n)
+            };
+            assert!(x(left) < x(right), "seed {seed}: {left} and {right}");
+        }
     }
 }
