@@ -52,7 +52,8 @@ fn millilitres(labels: &LabelMap) -> BTreeMap<i32, f64> {
 
 #[test]
 fn volumes_lie_within_the_spread_of_twelve_real_heads() {
-    // Left, right, least, most. Amygdala, accumbens and vessels are a few voxels: 15 % more.
+    // Left, right, least, most: the real spread, but wider where the phantom is known to differ
+    // (white matter of the cerebellum, choroid plexus) and for what has few voxels (18, 85).
     let ranges = [
         (2, 41, 150.0, 275.0),
         (3, 42, 150.0, 306.0),
