@@ -17,12 +17,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 use mrisynth_cohort::{
     Card, CardConfig, Fraction, Inspection, Manifest, ScanOptions, SplitConfig, Splitter, Stratum,
     Survey, scan,
 };
+use mrisynth_phantom::{CohortConfig, Diagnosis, Modality, write_cohort};
 use serde_json::{Value, json};
 
 /// Make, list, divide, describe and check cohorts of brain MRI.
@@ -94,15 +95,17 @@ struct Phantom {
     /// Voxels along each axis.
     #[arg(long, value_delimiter = ',', num_args = 1, value_name = "X,Y,Z")]
     shape: Option<Vec<usize>>,
-    #[arg(long, value_delimiter = ',', default_value = "T1w")]
-    modalities: Vec<String>,
-    #[arg(long, value_delimiter = ',', default_value = "healthy")]
-    diagnoses: Vec<String>,
-    #[arg(long, default_value_t = 1)]
-    sites: usize,
+    /// Of T1w, T1ce, T2w, FLAIR and PD; by default T1w.
+    #[arg(long, value_delimiter = ',')]
+    modalities: Vec<Modality>,
+    /// Of healthy, dementia, glioblastoma and multiple-sclerosis, in turn; by default all.
+    #[arg(long, value_delimiter = ',')]
+    diagnoses: Vec<Diagnosis>,
+    #[arg(long, default_value_t = 2)]
+    sites: u32,
     /// Sessions of each subject.
     #[arg(long, default_value_t = 1)]
-    sessions: usize,
+    sessions: u32,
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -168,9 +171,22 @@ fn run(command: Command) -> Result<Told> {
     }
 }
 
-/// Makes a cohort of digital brains. The one place that knows `mrisynth-phantom`.
-fn make_phantom(_: Phantom) -> Result<Told> {
-    bail!("the phantom is not joined yet")
+/// Makes a cohort of digital brains.
+fn make_phantom(phantom: Phantom) -> Result<Told> {
+    let Phantom { out, subjects, labels, shape, modalities, diagnoses, sites, sessions, seed } =
+        phantom;
+    let mut config = CohortConfig { subjects, labels, sites, sessions, seed, ..Default::default() };
+    if let Some(shape) = shape {
+        let n = shape.len();
+        config.shape = shape.try_into().map_err(|_| anyhow!("--shape has {n} numbers, not 3"))?;
+    }
+    config.modalities = if modalities.is_empty() { config.modalities } else { modalities };
+    config.diagnoses = if diagnoses.is_empty() { config.diagnoses } else { diagnoses };
+    let report = write_cohort(&config, &out, &mut |_| ControlFlow::Continue(()))?;
+    let (images, maps) = (report.images, report.label_maps);
+    let text =
+        format!("{}: {subjects} subjects, {images} images, {maps} label maps", out.display());
+    Ok((!report.stopped, json!({ "out": out, "report": report, "config": config }), text))
 }
 
 fn manifest_in(dir: &Path) -> PathBuf {

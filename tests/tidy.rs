@@ -31,7 +31,7 @@ const TOP_LEVEL: [&str; 12] = [
 ];
 /// Modules that implement a paper or follow a reference implementation, and must name it under a
 /// `# Source` heading in their documentation.
-const MUST_NAME_SOURCE: [&str; 71] = [
+const MUST_NAME_SOURCE: [&str; 80] = [
     "crates/candle-nn3d/src/attention.rs",
     "crates/candle-nn3d/src/ema.rs",
     "crates/candle-nn3d/src/group_norm.rs",
@@ -54,6 +54,15 @@ const MUST_NAME_SOURCE: [&str; 71] = [
     "crates/mrisynth-conditioning/src/edit/tumour.rs",
     "crates/mrisynth-conditioning/src/embedding.rs",
     "crates/mrisynth-conditioning/src/label_scheme.rs",
+    "crates/mrisynth-phantom/src/bids.rs",
+    "crates/mrisynth-phantom/src/image_formation.rs",
+    "crates/mrisynth-phantom/src/label_imaging.rs",
+    "crates/mrisynth-phantom/src/morphology.rs",
+    "crates/mrisynth-phantom/src/parcels.rs",
+    "crates/mrisynth-phantom/src/phantom.rs",
+    "crates/mrisynth-phantom/src/pulse_sequence.rs",
+    "crates/mrisynth-phantom/src/signed_distance.rs",
+    "crates/mrisynth-phantom/src/substance.rs",
     "crates/mrisynth-schedulers/src/denoiser.rs",
     "crates/mrisynth-schedulers/src/flow_schedule.rs",
     "crates/mrisynth-schedulers/src/forward_process.rs",
