@@ -5,9 +5,10 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr;
 
+use super::packing::taps_to_points;
 use super::plan::Plan;
 use super::planes::{N, Voxels, points_to_tile, tile_to_points};
-use super::points::{input_transform, output_transform, tap_transform};
+use super::points::{input_transform, output_transform};
 use super::{Points, WinogradWeights};
 use crate::conv_shape::ConvShape;
 use crate::kernels::aligned::LINE;
@@ -267,7 +268,7 @@ impl<T: Element> Block<'_, T> {
             let depth = 3 * c_in;
             let taps = &weights[P * P * depth * column + point * depth * width..];
             // SAFETY: the caller vouches for the instructions.
-            unsafe { expand::<V, X>(&taps[..depth * width], panel) };
+            unsafe { taps_to_points::<V, X>(&taps[..depth * width], panel) };
             for first in (0..sizes.rows).step_by(step) {
                 let rows = step.min(sizes.rows - first);
                 for s in 0..X {
@@ -345,25 +346,6 @@ impl<T: Element> Block<'_, T> {
                         &added,
                     );
                 }
-            }
-        }
-    }
-}
-
-/// Takes a panel's three taps of x to `X` points.
-#[inline(always)]
-unsafe fn expand<V: Vector, const X: usize>(taps: &[f32], panel: &mut [f32]) {
-    let step = taps.len() / 3;
-    assert!(step.is_multiple_of(V::LANES) && X * step <= panel.len(), "points beyond the panel");
-    let (taps, panel) = (taps.as_ptr(), panel.as_mut_ptr());
-    for at in (0..step).step_by(V::LANES) {
-        // SAFETY: reads end at `3 * step`, writes at `X * step`; the caller vouches for the
-        // instructions.
-        unsafe {
-            let load = |tap: usize| V::load(taps.add(tap * step + at));
-            let points: [V; X] = tap_transform([load(0), load(1), load(2)]);
-            for (s, point) in points.into_iter().enumerate() {
-                point.store(panel.add(s * step + at));
             }
         }
     }

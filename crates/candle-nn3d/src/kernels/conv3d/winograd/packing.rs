@@ -1,6 +1,8 @@
 //! Weights from taps to points, into the panels that the products read.
+#![expect(unsafe_code, reason = "vector instructions on panels")]
 
-use super::points::tap_matrix;
+use super::points::{tap_matrix, tap_transform};
+use crate::kernels::vector::Vector;
 use crate::kernels::vectorise::Kernel;
 
 /// Input channels that are transformed before they are put where they belong: the places of one
@@ -68,6 +70,28 @@ fn expand(taps: &[f64], matrix: &[[f64; 3]], inner: usize, out: &mut [f64]) {
             for (((out, first), second), third) in out.iter_mut().zip(first).zip(second).zip(third)
             {
                 *out = row[0] * first + row[1] * second + row[2] * third;
+            }
+        }
+    }
+}
+
+/// Takes a panel's three taps of x to `X` points.
+///
+/// # Safety
+/// The processor has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn taps_to_points<V: Vector, const X: usize>(taps: &[f32], panel: &mut [f32]) {
+    let step = taps.len() / 3;
+    assert!(step.is_multiple_of(V::LANES) && X * step <= panel.len(), "points beyond the panel");
+    let (taps, panel) = (taps.as_ptr(), panel.as_mut_ptr());
+    for at in (0..step).step_by(V::LANES) {
+        // SAFETY: reads end at `3 * step`, writes at `X * step`; the caller vouches for the
+        // instructions.
+        unsafe {
+            let load = |tap: usize| V::load(taps.add(tap * step + at));
+            let points: [V; X] = tap_transform([load(0), load(1), load(2)]);
+            for (s, point) in points.into_iter().enumerate() {
+                point.store(panel.add(s * step + at));
             }
         }
     }
