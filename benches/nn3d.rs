@@ -96,7 +96,35 @@ fn norms_and_activations(c: &mut Criterion) {
         measure(c, &format!("silu/{size}"), elements, || ops::silu(black_box(x.tensor())));
         measure(c, &format!("gelu/{size}"), elements, || ops::gelu(black_box(x.tensor())));
         measure(c, &format!("geglu/{size}"), elements / 2, || ops::geglu(black_box(x.tensor())));
+        measure(c, &format!("relu/{size}"), elements, || ops::relu(black_box(x.tensor())));
+        measure(c, &format!("leaky_relu/{size}"), elements, || {
+            ops::leaky_relu(black_box(x.tensor()), 0.01)
+        });
+        let (mean, variance) = (normal("m", &[channels], dtype), normal("v", &[channels], dtype));
+        let variance = variance.sqr().expect("a square");
+        measure(c, &format!("batch_norm_eval/{size}"), elements, || {
+            ops::batch_norm_eval(black_box(&x), &mean, &variance, weight, bias, 1e-5)
+        });
+        measure(c, &format!("batch_norm_train/{size}"), elements, || {
+            ops::batch_norm_train(black_box(&x), weight, bias, 1e-5)
+        });
+        let time = normal("time", &[1, channels], dtype);
+        measure(c, &format!("add_channel_bias/{size}"), elements, || {
+            ops::add_channel_bias(black_box(&x), &time)
+        });
+        let keys = [Key::new(9)];
+        measure(c, &format!("dropout/{size}"), elements, || {
+            ops::dropout(black_box(&x), 0.1, &keys)
+        });
+        measure(c, &format!("dropout_channels/{size}"), elements, || {
+            ops::dropout_channels(black_box(&x), 0.1, &keys)
+        });
         let other = volume("other", space, channels, dtype);
+        measure(c, &format!("add/{size}"), elements, || ops::add(black_box(&x), &other));
+        measure(c, &format!("scale/{size}"), elements, || ops::scale(black_box(&x), 0.5));
+        measure(c, &format!("l1_loss/{size}"), elements, || {
+            ops::l1_loss(black_box(x.tensor()), other.tensor(), None)
+        });
         measure(c, &format!("concat_channels/{size}"), 2 * elements, || {
             ops::concat_channels(&[black_box(&x), &other])
         });
@@ -122,6 +150,10 @@ fn resizing(c: &mut Criterion) {
         measure(c, &format!("max_pool/{size}"), n_coarse, || {
             ops::max_pool3d(black_box(&x), [2; 3], [2; 3], [0; 3])
         });
+        measure(c, &format!("global_avg_pool/{size}"), n_fine, || {
+            ops::global_avg_pool3d(black_box(&x))
+        });
+        measure(c, &format!("crop/{size}"), n_coarse, || ops::crop(black_box(&x), [1; 3], coarse));
         measure(c, &format!("pad/{size}"), n_fine, || {
             ops::pad_constant(black_box(&x), [[1; 2]; 3], 0.0)
         });
