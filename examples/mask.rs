@@ -143,7 +143,8 @@ impl Mask {
 impl Edit {
     fn edits(&self) -> Vec<MaskEdit> {
         let smoothness_mm = self.smoothness;
-        let deform = |amplitude_mm| MaskEdit::Deform { amplitude_mm, smoothness_mm };
+        let deform =
+            |amplitude_mm| MaskEdit::Deform { amplitude_mm, smoothness_mm, along: [true; 3] };
         let progress = || MaskEdit::Progress { requests: self.atrophy.clone() };
         let flip = self.flip.then_some(MaskEdit::Flip);
         let edits = flip.into_iter().chain(self.deform.map(deform));

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use mrisynth_conditioning::LabelScheme;
 use mrisynth_diffusion::{Precision, Shard};
 use mrisynth_pipeline::{
     Checkpoint, Experiment, GenerationConfig, JobEvent, JobOptions, Preset, SamplingJob, Subjects,
@@ -65,6 +66,10 @@ struct Request {
     /// A mask, a folder of masks or a manifest.
     #[arg(long, required_unless_present = "count")]
     masks: Option<PathBuf>,
+    /// The label scheme of the masks where it is not the network's, as a TOML file: an atlas, say, whose
+    /// ids stand for the same channels.
+    #[arg(long, requires = "masks")]
+    scheme: Option<String>,
     /// How many scans, of a network without masks.
     #[arg(long, conflicts_with = "masks")]
     count: Option<u64>,
@@ -149,6 +154,9 @@ impl Request {
         let mut experiment = given
             .or_else(|| checkpoint.experiment().cloned())
             .context("the weights do not say what they are of: give --preset or --config")?;
+        if let Some(scheme) = &self.scheme {
+            experiment.data.take_masks_in(&LabelScheme::open(scheme)?)?;
+        }
         let sampling = &mut experiment.sampling;
         sampling.steps = self.steps.unwrap_or(sampling.steps);
         sampling.seed = self.seed.unwrap_or(sampling.seed);

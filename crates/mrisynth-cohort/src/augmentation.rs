@@ -101,6 +101,9 @@ pub struct AffineJitter {
     pub probability: f64,
     /// The largest angle about each of the world's axes, in degrees.
     pub rotation_deg: f64,
+    /// About which of the world's axes: a thin slab may be turned about its thin axis alone, or tissue
+    /// would leave it above and below.
+    pub rotated_about: [bool; 3],
     /// The largest change of size along each axis, as a part of it.
     pub scaling: f64,
     /// The longest way along each axis, in millimetres.
@@ -109,7 +112,13 @@ pub struct AffineJitter {
 
 impl Default for AffineJitter {
     fn default() -> Self {
-        Self { probability: 0.75, rotation_deg: 10.0, scaling: 0.1, translation_mm: 0.0 }
+        Self {
+            probability: 0.75,
+            rotation_deg: 10.0,
+            rotated_about: [true; 3],
+            scaling: 0.1,
+            translation_mm: 0.0,
+        }
     }
 }
 
@@ -242,7 +251,10 @@ impl AugmentationConfig {
         let affine = self.affine.as_ref().and_then(|of| {
             let mut stream = happens("affine", of.probability)?;
             let mut three = |most: f64| [(); 3].map(|()| within(&mut stream, most));
-            let rotation_deg = three(of.rotation_deg);
+            let mut rotation_deg = three(of.rotation_deg);
+            for (angle, about) in rotation_deg.iter_mut().zip(of.rotated_about) {
+                *angle = if about { *angle } else { 0.0 };
+            }
             let scale = three(of.scaling).map(|change| 1.0 + change);
             Some(AffineDraw { rotation_deg, scale, translation_mm: three(of.translation_mm) })
         });

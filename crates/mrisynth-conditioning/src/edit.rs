@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 pub use tumour::{TUMOUR_SHIFTS, tumour_scales};
 pub use volume_request::VolumeRequest;
 
+use deform::Movement;
+
 use crate::error::{Error, Result};
 use crate::label_scheme::LabelScheme;
 use crate::mask::MaskSummary;
@@ -49,6 +51,10 @@ pub enum MaskEdit {
         amplitude_mm: f64,
         /// How far velocities stay alike.
         smoothness_mm: f64,
+        /// Along which of the world's axes, left–right, back–front and down–up: through the faces of a
+        /// thin slab nothing may move, or tissue would leave it and nothing come in.
+        #[serde(default = "everywhere")]
+        along: [bool; 3],
     },
     /// Left and right exchanged: voxels mirrored along the axis nearest to left–right, and ids
     /// exchanged for those of the other side.
@@ -113,6 +119,10 @@ pub struct StructureChange {
     pub change_percent: f64,
 }
 
+fn everywhere() -> [bool; 3] {
+    [true; 3]
+}
+
 impl fmt::Display for StructureChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (before, after, percent) = (self.before_ml, self.after_ml, self.change_percent);
@@ -123,8 +133,11 @@ impl fmt::Display for StructureChange {
 impl fmt::Display for MaskEdit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Deform { amplitude_mm, smoothness_mm } => {
-                write!(f, "deformed by {amplitude_mm} mm, smooth over {smoothness_mm} mm")
+            Self::Deform { amplitude_mm, smoothness_mm, along } => {
+                write!(f, "deformed by {amplitude_mm} mm, smooth over {smoothness_mm} mm")?;
+                let axes = ["left-right", "back-front", "down-up"];
+                let fixed = axes.iter().zip(along).filter(|(_, along)| !**along);
+                fixed.into_iter().try_for_each(|(axis, _)| write!(f, ", not {axis}"))
             }
             Self::Flip => write!(f, "left and right exchanged"),
             Self::ScaleTumour { factor } => write!(f, "tumour {factor} times as long"),
@@ -150,8 +163,9 @@ impl MaskEdit {
     pub fn apply(&self, scheme: &LabelScheme, labels: &LabelMap, key: &Key) -> Result<EditedMask> {
         let numbers = scheme.channel_numbers(labels)?;
         let edited = match self {
-            Self::Deform { amplitude_mm, smoothness_mm } => {
-                deform::deformed(labels, &numbers, key, *amplitude_mm, *smoothness_mm)?
+            &Self::Deform { amplitude_mm, smoothness_mm, along } => {
+                let movement = Movement { amplitude_mm, smoothness_mm, along };
+                deform::deformed(labels, &numbers, key, movement)?
             }
             Self::Flip => flip::flipped(scheme, labels)?,
             Self::ScaleTumour { factor } => tumour::scaled(scheme, labels, &numbers, *factor)?,

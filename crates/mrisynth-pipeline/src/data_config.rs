@@ -135,6 +135,35 @@ impl DataConfig {
         self.label_scheme.as_ref().map(SchemeSource::scheme).transpose()
     }
 
+    /// Takes masks with the labels of another scheme, as those of an atlas, for the channels that the
+    /// network has learnt. A structure that the labels do not tell apart has ids there that do not occur,
+    /// and is not `required`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] unless the scheme has the same channels in the same order with the same coding;
+    /// [`Error::Conditioning`] for a network whose own scheme contradicts itself.
+    pub fn take_masks_in(&mut self, scheme: &LabelScheme) -> Result<()> {
+        let Some(own) = self.scheme()? else {
+            let expected = "none, as the network takes no masks";
+            return Err(Error::argument("the label scheme", scheme.name(), expected));
+        };
+        let names = |scheme: &LabelScheme| {
+            let channels = scheme.channels_config().iter();
+            channels.map(|channel| channel.name.clone()).collect::<Vec<_>>().join(", ")
+        };
+        let field = format!("the channels of {}", scheme.name());
+        if names(scheme) != names(&own) {
+            return Err(Error::argument(field, names(scheme), names(&own)));
+        }
+        let (found, expected) = (scheme.config().coding, own.config().coding);
+        if found != expected {
+            let field = format!("the coding of {}", scheme.name());
+            return Err(Error::argument(field, format!("{found:?}"), format!("{expected:?}")));
+        }
+        self.label_scheme = Some(SchemeSource::Inline(scheme.config().clone()));
+        Ok(())
+    }
+
     /// The same with a scheme from a file, which is relative to `folder`, written out, so that the
     /// section says all by itself.
     pub(crate) fn with_inline_scheme(mut self, folder: &Path) -> Result<Self> {

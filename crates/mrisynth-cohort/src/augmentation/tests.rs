@@ -125,6 +125,20 @@ fn one_setting_leaves_the_draws_of_the_others_alone() {
     }
 }
 
+/// Other draws stay as they are.
+#[test]
+fn turns_are_about_the_chosen_axes_alone() {
+    let config = |about: [bool; 3]| AugmentationConfig {
+        affine: Some(AffineJitter { probability: 1.0, rotated_about: about, ..Default::default() }),
+        ..AugmentationConfig::default()
+    };
+    let draw = |about| config(about).draw(Key::new(3), 1).affine.unwrap();
+    let (all, thin) = (draw([true; 3]), draw([false, false, true]));
+    assert!(all.rotation_deg.iter().all(|angle| *angle != 0.0));
+    assert_eq!(thin.rotation_deg, [0.0, 0.0, all.rotation_deg[2]]);
+    assert_eq!((thin.scale, thin.translation_mm), (all.scale, all.translation_mm));
+}
+
 #[test]
 fn every_refused_setting_is_named() {
     let refused = |json: &str| {

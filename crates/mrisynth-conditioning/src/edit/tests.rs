@@ -169,7 +169,7 @@ fn requests_are_read_as_they_are_written() {
 #[test]
 fn a_random_deformation_is_valid_and_follows_from_its_key() {
     let (ad, labels) = (scheme("ad-structures"), head(lps([70, 60, 64])));
-    let edit = MaskEdit::Deform { amplitude_mm: 2.0, smoothness_mm: 10.0 };
+    let edit = MaskEdit::Deform { amplitude_mm: 2.0, smoothness_mm: 10.0, along: [true; 3] };
     let first = edit.apply(&ad, &labels, &key()).unwrap();
     assert_eq!(first, edit.apply(&ad, &labels, &key()).unwrap());
     assert_ne!(first.labels, edit.apply(&ad, &labels, &Key::new(8)).unwrap().labels);
@@ -178,10 +178,25 @@ fn a_random_deformation_is_valid_and_follows_from_its_key() {
     valid(&ad, &first.labels);
     let moved = |s: &StructureChange| s.change_percent != 0.0;
     assert!(first.report.structures.iter().filter(|s| moved(s)).count() > 8);
-    let still = MaskEdit::Deform { amplitude_mm: 0.0, smoothness_mm: 10.0 };
+    let still = MaskEdit::Deform { amplitude_mm: 0.0, smoothness_mm: 10.0, along: [true; 3] };
     assert_eq!(still.apply(&ad, &labels, &key()).unwrap().labels, labels);
-    let wrong = MaskEdit::Deform { amplitude_mm: -1.0, smoothness_mm: 10.0 };
+    let wrong = MaskEdit::Deform { amplitude_mm: -1.0, smoothness_mm: 10.0, along: [true; 3] };
     assert!(wrong.apply(&ad, &labels, &key()).unwrap_err().to_string().starts_with("amplitude_mm"));
+}
+
+/// Tissue of a thin slab must not move through its faces: layers stay layers, however they are stored.
+#[test]
+fn a_deformation_along_chosen_axes_moves_nothing_along_the_others() {
+    let tissues = scheme("slab-tissues");
+    let layers = LabelMap::from_fn(lps([30, 34, 20]), |[_, _, z]| 1 + (z / 5) as i32);
+    let edit = |along| MaskEdit::Deform { amplitude_mm: 2.0, smoothness_mm: 10.0, along };
+    let after = |along| edit(along).apply(&tissues, &layers, &key()).unwrap().labels;
+    assert_eq!(after([true, true, false]), layers);
+    assert_ne!(after([false, false, true]), layers);
+    assert_eq!(edit([true, true, false]).to_string().split(", ").last(), Some("not down-up"));
+    let columns = LabelMap::from_fn(lps([30, 34, 20]), |[x, _, _]| 1 + (x / 8) as i32);
+    let moved = edit([true, true, false]).apply(&tissues, &columns, &key()).unwrap().labels;
+    assert_ne!(moved, columns);
 }
 
 #[test]
@@ -363,7 +378,7 @@ fn unknown_labels_and_lost_structures_are_refused() {
         }
     });
     labels.array_mut()[[42, 20, 22]] = 18;
-    let edit = MaskEdit::Deform { amplitude_mm: 2.0, smoothness_mm: 8.0 };
+    let edit = MaskEdit::Deform { amplitude_mm: 2.0, smoothness_mm: 8.0, along: [true; 3] };
     let lost = (0..40).filter_map(|i| edit.apply(&ad, &labels, &Key::new(i)).err()).next().unwrap();
     assert_eq!(lost.to_string(), "the edit leaves nothing of amygdala");
 }
@@ -384,7 +399,7 @@ fn a_report_says_what_was_done_and_what_became_of_it() {
 fn edits_are_data() {
     let edits = [
         MaskEdit::Flip,
-        MaskEdit::Deform { amplitude_mm: 1.5, smoothness_mm: 12.0 },
+        MaskEdit::Deform { amplitude_mm: 1.5, smoothness_mm: 12.0, along: [true; 3] },
         MaskEdit::ShiftTumour { voxels: [0, -10, 20] },
         progress(&["hippocampus=-20%"]),
     ];

@@ -197,3 +197,37 @@ fn values_beyond_the_network_s_range_end_at_the_file_s() {
     let wrong = conversion.volumes_on_grid(&tensor.reshape((3, 1, 1, 1)).unwrap(), &grid);
     assert!(matches!(wrong, Err(Error::Argument { .. })));
 }
+
+/// The same anatomy in ids of another table makes the same channels.
+#[test]
+fn masks_may_come_with_the_labels_of_an_atlas() {
+    let structures = ["ad-structures", "../../examples/schemes/aal.toml"];
+    let [own, aal] = structures.map(|scheme| LabelScheme::open(scheme).unwrap());
+    // Its masks may lack what the atlas lacks.
+    let mut relaxed = own.config().clone();
+    relaxed.channels.iter_mut().for_each(|channel| channel.required = false);
+    let mut data = DataConfig {
+        label_scheme: Some(SchemeSource::Inline(relaxed)),
+        grid: GridRequest { shape: Some([4; 3]), ..GridRequest::default() },
+        ..DataConfig::default()
+    };
+    // Hippocampus, amygdala, cortex, thalamus, deep grey matter, cerebellum, and nothing.
+    let ids = [[17, 37], [18, 41], [3, 90], [49, 78], [50, 72], [47, 116], [0, 0]];
+    let mask = |table: usize| {
+        let label = |[x, y, z]: [usize; 3]| ids[(x + 3 * y + 5 * z) % ids.len()][table];
+        LabelMap::from_fn(Geometry::new([4; 3], Affine::identity()).unwrap(), label)
+    };
+    let channels = |data: &DataConfig, table| {
+        flat(&Conversion::new(data).unwrap().condition(&mask(table)).unwrap().channels)
+    };
+    let expected = channels(&data, 0);
+    data.take_masks_in(&aal).unwrap();
+    assert_eq!(channels(&data, 1), expected);
+
+    data.take_masks_in(&own).unwrap();
+    let tissues = LabelScheme::built_in("tissues").unwrap();
+    let refused = data.take_masks_in(&tissues).unwrap_err().to_string();
+    assert!(refused.contains("tissues") && refused.contains("hippocampus"), "{refused}");
+    let masks_of_none = DataConfig::default().take_masks_in(&own).unwrap_err().to_string();
+    assert!(masks_of_none.contains("ad-structures"), "{masks_of_none}");
+}
