@@ -48,7 +48,7 @@ pub enum Error {
         /// The dtypes accepted.
         expected: String,
     },
-    /// A file cannot be read or written, or does not hold what it should.
+    /// A file cannot be read, or does not hold what it should.
     #[error("{}: {problem}", path.display())]
     File {
         /// The file.
@@ -56,6 +56,9 @@ pub enum Error {
         /// What is wrong, with the name of the tensor or field.
         problem: String,
     },
+    /// A file cannot be written; what was there before is intact.
+    #[error(transparent)]
+    Disk(#[from] durable_file::Error),
     /// A named tensor (a parameter, a weight, a state) is not what it should be.
     #[error("{name:?}: {problem}")]
     Tensor {

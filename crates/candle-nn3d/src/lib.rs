@@ -100,10 +100,12 @@ pub use layer_norm::{LayerNorm, layer_norm};
 pub use learning_rate::{Decay, LearningRate};
 pub use linear::{Linear, linear_layer};
 pub use named_tensors::{Differences, Matching, NamedTensors, Rename};
-pub use optimiser::{Adam, AdamSettings, AdamW, AdamWSettings, Optimiser, Sgd, SgdSettings};
+pub use optimiser::{
+    Adam, AdamSettings, AdamW, AdamWSettings, Optimiser, OptimiserConfig, Sgd, SgdSettings,
+};
 pub use parameters::ParameterStore;
 pub use pool::{AvgPool3d, MaxPool3d};
 pub use random_tensor::Distribution;
 pub use recompute::Recompute;
-pub use tape::value_and_gradients;
+pub use tape::{value_and_gradients, without_gradients};
 pub use upsample::{Upsample, UpsampleMode, UpsampleTo};

@@ -2,12 +2,14 @@
 //! exactly.
 
 mod adam;
+mod config;
 mod sgd;
 mod state;
 
 use candle_core::{Result, Var};
 
 pub use adam::{Adam, AdamSettings, AdamW, AdamWSettings};
+pub use config::OptimiserConfig;
 pub use sgd::{Sgd, SgdSettings};
 
 use crate::error::Error;

@@ -95,6 +95,9 @@ impl Recompute {
         if tape::is_recording() {
             return recorded(inputs, Arc::new(segment));
         }
+        if tape::is_forgetting() {
+            return segment(&inputs.iter().map(|input| input.detach()).collect::<Vec<_>>());
+        }
         let mut tensors: Vec<Tensor> = inputs.iter().map(|&input| input.clone()).collect();
         if !tensors.iter().any(Tensor::track_op) {
             // Off the tape: candle would not record the segment, and its parameters would get no

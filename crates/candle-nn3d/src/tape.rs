@@ -5,7 +5,8 @@
 //! as it is, later ones are added on all cores, and an activation is let go of as soon as the operation
 //! that needs it has passed its gradient on.
 
-use std::cell::RefCell;
+mod recorder;
+
 use std::collections::{HashMap, HashSet};
 
 use candle_core::backprop::GradStore;
@@ -17,10 +18,9 @@ use candle_core::{
 
 use crate::arithmetic;
 use crate::seed::gradients_from;
-
-thread_local! {
-    static TAPE: RefCell<Option<Tape>> = const { RefCell::new(None) };
-}
+pub use recorder::without_gradients;
+pub(crate) use recorder::{is_forgetting, is_recording, paused};
+use recorder::{Exchanged, Recorder, to_candle, with_tape};
 
 /// What was done, in order.
 #[derive(Default)]
@@ -113,7 +113,7 @@ pub fn value_and_gradients(loss: impl FnOnce() -> Result<Tensor>) -> Result<(Ten
 impl Tape {
     /// Records what `work` does. A tape that this thread is recording waits meanwhile.
     pub(crate) fn record(work: impl FnOnce() -> Result<Tensor>) -> Result<(Tensor, Self)> {
-        let exchanged = Exchanged::new(Some(Self::default()));
+        let exchanged = Exchanged::new(Recorder::Ours(Self::default()));
         let output = work()?;
         let mut tape = exchanged.take().unwrap_or_default();
         tape.meet(&output);
@@ -192,36 +192,6 @@ impl Accumulated {
     }
 }
 
-/// The recorded tape of this thread, exchanged for another until this is dropped.
-struct Exchanged(Option<Tape>);
-
-impl Exchanged {
-    fn new(tape: Option<Tape>) -> Self {
-        Self(TAPE.replace(tape))
-    }
-
-    fn take(self) -> Option<Tape> {
-        TAPE.take()
-    }
-}
-
-impl Drop for Exchanged {
-    fn drop(&mut self) {
-        TAPE.set(self.0.take());
-    }
-}
-
-/// Whether this thread records.
-pub(crate) fn is_recording() -> bool {
-    TAPE.with_borrow(Option::is_some)
-}
-
-/// Does something without recording it.
-pub(crate) fn paused<T>(work: impl FnOnce() -> T) -> T {
-    let _exchanged = Exchanged::new(None);
-    work()
-}
-
 /// Records what `operation` made of `inputs`; the result stands for it.
 pub(crate) fn record(
     operation: impl Backward + 'static,
@@ -240,11 +210,7 @@ fn recorded(
     inputs: &[&Tensor],
     output: Tensor,
 ) -> Tensor {
-    TAPE.with_borrow_mut(|tape| {
-        if let Some(tape) = tape {
-            tape.push(Box::new(operation), needs, inputs, &output);
-        }
-    });
+    with_tape(|tape| tape.push(Box::new(operation), needs, inputs, &output));
     output
 }
 
@@ -281,7 +247,7 @@ where
     C: CustomOp1 + Send + Sync + 'static,
 {
     if !records(&[x]) {
-        return x.apply_op1(operation);
+        return to_candle(x).apply_op1(operation);
     }
     let made = forward([x], |[x]| operation.cpu_fwd(x.0, x.1))?;
     Ok(record(One(operation), needs, &[x], made))
@@ -293,7 +259,7 @@ where
     C: CustomOp2 + Send + Sync + 'static,
 {
     if !records(&[a, b]) {
-        return a.apply_op2(b, operation);
+        return to_candle(a).apply_op2(&to_candle(b), operation);
     }
     let made = forward([a, b], |[a, b]| operation.cpu_fwd(a.0, a.1, b.0, b.1))?;
     Ok(record(Two(operation), needs, &[a, b], made))
@@ -311,7 +277,7 @@ where
     C: CustomOp3 + Send + Sync + 'static,
 {
     if !records(&[a, b, c]) {
-        return a.apply_op3(b, c, operation);
+        return to_candle(a).apply_op3(&to_candle(b), &to_candle(c), operation);
     }
     let made = forward([a, b, c], |[a, b, c]| operation.cpu_fwd(a.0, a.1, b.0, b.1, c.0, c.1))?;
     Ok(record(Three(operation), needs, &[a, b, c], made))
@@ -325,7 +291,7 @@ where
 /// # Errors
 /// Unless both shapes have the same number of elements.
 pub fn reshape(x: &Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
-    let view = x.reshape(shape.into())?;
+    let view = to_candle(x).reshape(shape.into())?;
     if !records(&[x]) {
         return Ok(view);
     }

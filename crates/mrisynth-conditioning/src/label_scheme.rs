@@ -33,6 +33,10 @@ pub struct LabelSchemeConfig {
     pub ids: IdSpace,
     /// The numbers of the channels.
     pub coding: Coding,
+    /// Pairs of ids that become each other where left and right are exchanged; only for a scheme's own
+    /// ids, since FreeSurfer's table knows its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partners: Vec<[i32; 2]>,
     /// Ids that belong to no channel.
     pub background: Vec<IdRange>,
     /// The channels, in the order in which the network sees them.
@@ -82,7 +86,7 @@ pub enum IdSpace {
     /// Those of FreeSurfer's table, with its names, sides and tissues.
     #[default]
     Freesurfer,
-    /// The scheme's own; without sides.
+    /// The scheme's own; without sides but for its [`partners`](LabelSchemeConfig::partners).
     Own,
 }
 
@@ -156,8 +160,8 @@ impl LabelScheme {
     /// # Errors
     /// [`Error::Argument`] for another format or a newer version, an empty or repeated name, a
     /// channel without ids, an id in two places, an id that FreeSurfer's table does not list (in a
-    /// scheme of its ids), an optional channel that folds into none that is required, or a range of
-    /// volumes that is empty.
+    /// scheme of its ids), an optional channel that folds into none that is required, a range of
+    /// volumes that is empty, or partners of which one is unknown, in two pairs or its own.
     pub fn new(config: &LabelSchemeConfig) -> Result<Self> {
         Ok(Self { places: check::places(config)?, config: config.clone() })
     }
@@ -253,6 +257,19 @@ impl LabelScheme {
     #[must_use]
     pub fn representative_ids(&self) -> Vec<i32> {
         self.config.channels.iter().map(|c| c.ids.first().map_or(0, |ids| ids.first)).collect()
+    }
+
+    /// The id that this one becomes where left and right are exchanged; `None` for one without a side.
+    #[must_use]
+    pub fn partner(&self, id: i32) -> Option<i32> {
+        match self.config.ids {
+            IdSpace::Freesurfer => mrisynth_volume::freesurfer::partner(id),
+            IdSpace::Own => self.config.partners.iter().find_map(|&[a, b]| match id {
+                id if id == a => Some(b),
+                id if id == b => Some(a),
+                _ => None,
+            }),
+        }
     }
 
     /// What an id is called: FreeSurfer's name or the channel's, else `unknown`.

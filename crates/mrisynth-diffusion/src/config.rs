@@ -1,9 +1,6 @@
 //! All that says how a network is trained.
 
-use candle_nn3d::{
-    Adam, AdamSettings, AdamW, AdamWSettings, EmaSettings, LearningRate, Optimiser, Sgd,
-    SgdSettings,
-};
+use candle_nn3d::{EmaSettings, LearningRate, OptimiserConfig};
 use keyed_random::Key;
 use mrisynth_schedulers::{
     LossWeight, Prediction, Process, SamplingConfig, TimestepConvention, TrainingTimes,
@@ -136,39 +133,6 @@ pub enum Clipping {
         /// The norm.
         limit: f64,
     },
-}
-
-/// The choice of an optimiser; `Default` is Adam with PyTorch's settings.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum OptimiserConfig {
-    /// [`Adam`].
-    Adam(AdamSettings),
-    /// [`AdamW`].
-    #[serde(rename = "adamw")]
-    AdamW(AdamWSettings),
-    /// [`Sgd`].
-    Sgd(SgdSettings),
-}
-
-impl Default for OptimiserConfig {
-    fn default() -> Self {
-        Self::Adam(AdamSettings::default())
-    }
-}
-
-impl OptimiserConfig {
-    /// The optimiser, before its first step.
-    ///
-    /// # Errors
-    /// Settings outside their domain.
-    pub fn build(&self) -> Result<Box<dyn Optimiser>> {
-        Ok(match *self {
-            Self::Adam(settings) => Box::new(Adam::new(settings)?),
-            Self::AdamW(settings) => Box::new(AdamW::new(settings)?),
-            Self::Sgd(settings) => Box::new(Sgd::new(settings)?),
-        })
-    }
 }
 
 /// Whether the network that is used is an average of those that were trained.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use candle_core::{DType, Tensor};
+use candle_nn3d::without_gradients;
 use durable_file::Sha256Digest;
 use keyed_random::Key;
 use mrisynth_schedulers::{
@@ -124,7 +125,8 @@ impl Generator {
         let condition = Condition::concat(&conditions)?.to_dtype(dtype)?;
         let network = GuidedNetwork::new(network, self.config.guidance);
         let denoiser = self.config.sampling.denoiser(|x: &Tensor, timesteps: &Tensor| {
-            let output = network.forward(&x.to_dtype(dtype)?, timesteps, &condition)?;
+            let input = x.to_dtype(dtype)?;
+            let output = without_gradients(|| network.forward(&input, timesteps, &condition))?;
             output.to_dtype(DType::F32)
         })?;
         let noise = self.noise(items);

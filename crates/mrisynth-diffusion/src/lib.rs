@@ -52,7 +52,7 @@ pub use batch::{Batch, BatchSource};
 pub use checkpoint_part::Weights;
 pub use condition::{Condition, Unconditional};
 pub use config::{
-    Averaging, Clipping, ConditionDropout, DiffusionConfig, OptimiserConfig, ValidationConfig,
+    Averaging, Clipping, ConditionDropout, DiffusionConfig, ValidationConfig,
 };
 pub use error::{BoxedError, Error, Result};
 pub use fine_tuning::start_from;

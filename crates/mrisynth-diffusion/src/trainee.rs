@@ -5,7 +5,9 @@ use std::path::Path;
 
 use candle_core::DType;
 use candle_nn::VarBuilder;
-use candle_nn3d::{Ema, Gradients, Matching, NamedTensors, ParameterStore, value_and_gradients};
+use candle_nn3d::{
+    Ema, Gradients, Matching, NamedTensors, ParameterStore, value_and_gradients, without_gradients,
+};
 use mrisynth_training::{CheckpointReader, CheckpointWriter, Scalar, StepReport, Trainee};
 
 use crate::batch::{Batch, BatchSource, fetch};
@@ -245,17 +247,20 @@ impl fmt::Debug for DiffusionTrainee {
 }
 
 /// Runs something with the network of the averaged parameters, or of the parameters where no
-/// average is kept.
+/// average is kept; nothing is remembered for gradients. No parameter is copied in f32.
 fn averaged<R>(
     learner: &mut Learner,
     model: &Model,
     run: impl FnOnce(&dyn Network) -> Result<R>,
 ) -> Result<R> {
+    let run = || without_gradients(|| run(&*model.network()?));
     match &mut learner.ema {
-        Some(ema) => ema.with_averaged(model.parameters(), || Ok(run(&*model.network()?)))?,
-        None => run(&*model.network()?),
+        Some(ema) => ema.with_averaged(model.parameters(), || Ok(run()))?,
+        None => run(),
     }
 }
 
+#[cfg(test)]
+mod full_disk;
 #[cfg(test)]
 mod tests;

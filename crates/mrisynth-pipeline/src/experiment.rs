@@ -56,7 +56,8 @@ pub struct TrainingConfig {
     pub batch_size: usize,
     /// Threads that read ahead.
     pub readers: usize,
-    /// How volumes are changed each time they are shown.
+    /// How volumes are changed each time they are shown. A flip by FreeSurfer's table, the default,
+    /// exchanges a label scheme's own ids by the scheme's own partners instead.
     pub augmentation: AugmentationConfig,
     /// The part of the subjects that is held out for validation, where the cohort has no split
     /// `validation`. The split `test` is left alone in any case.

@@ -26,6 +26,7 @@ mod batches;
 mod checkpoint;
 mod cohort_source;
 mod fine_tuning;
+mod mirroring;
 mod network;
 mod preview;
 mod training_run;

@@ -87,6 +87,31 @@ impl MemoryEstimate {
         Ok(Self::new(weights, live * numbers, samples + walk.scratch_bytes()))
     }
 
+    /// For what a training does between its steps with the averaged network, validations and previews:
+    /// gradients and what they need are let go of; weights, their average and their moments stay, and
+    /// in bf16 the casts that the network is made of lie beside them.
+    ///
+    /// # Errors
+    /// As [`of_sampling`](Self::of_sampling).
+    pub fn of_evaluation(network: &UnetConfig, work: Work) -> Result<Self> {
+        let shapes = parameter_shapes(network)?;
+        let walk = Walk::new(&shapes, work.space);
+        let bytes = work.bytes_per_number as f64;
+        let casts = if bytes < F32 { bytes } else { 0.0 };
+        let weights = walk.parameters() * (F32 * (TRAINED_COPIES - 1.0) + casts);
+        let activations = walk.most_live() * work.batch as f64 * bytes;
+        // The batches of training that were read ahead, and a sampler's volumes.
+        let [input, output] = walk.ends();
+        let samples = (5.0 * input + 6.0 * output) * work.batch as f64 * F32;
+        Ok(Self::new(weights, activations, samples + walk.scratch_bytes()))
+    }
+
+    /// The larger of two that are not needed at one time.
+    #[must_use]
+    pub fn or_more(self, other: Self) -> Self {
+        if other.total_mib() > self.total_mib() { other } else { self }
+    }
+
     fn new(weights: f64, activations: f64, other: f64) -> Self {
         let mib = |bytes: f64| (bytes / MIB).ceil() as u64;
         Self {
@@ -191,6 +216,23 @@ mod tests {
             assert!(sampled.activations_mib < trained(true));
             assert!(trained(true) < trained(false));
         }
+    }
+
+    /// 47,475,969 parameters: weights, moments and average are four times 181.1 MiB, gradients a fifth.
+    #[test]
+    fn an_evaluation_keeps_what_training_keeps_and_works_as_sampling_does() {
+        let network = presets::bari_84x128x84().into();
+        let work = Work { space: [84, 128, 84], ..F32_WORK };
+        let half = Work { bytes_per_number: 2, ..work };
+        let of = |work| MemoryEstimate::of_evaluation(&network, work).unwrap();
+        let step = MemoryEstimate::of_training(&network, work, false).unwrap();
+        let sampled = MemoryEstimate::of_sampling(&network, work).unwrap();
+        assert_eq!((of(work).weights_mib, of(half).weights_mib, step.weights_mib), (725, 816, 906));
+        assert_eq!(of(work).activations_mib, sampled.activations_mib);
+        // So a step is the most where all is remembered; a larger batch of validation can be more.
+        assert_eq!(step.or_more(of(work)), step);
+        let many = of(Work { batch: 16, ..work });
+        assert_eq!(step.or_more(many), many);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use candle_nn::VarBuilder;
 use candle_nn3d::ParameterStore;
 use keyed_random::Key;
 use mrisynth_cohort::{AugmentationConfig, Cache, Loader, LoaderConfig, Manifest};
-use mrisynth_diffusion::{DiffusionTrainee, Generator, GeneratorConfig};
+use mrisynth_diffusion::{DiffusionTrainee, Generator, GeneratorConfig, Precision};
 use mrisynth_schedulers::SamplingConfig;
 use mrisynth_training::{
     CurveSummary, FileReference, ModelCard, Observer, Outcome, RunFolder, Stop, read_log,
@@ -20,6 +20,7 @@ use crate::conversion::Conversion;
 use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::memory::{MemoryEstimate, Work};
+use crate::mirroring;
 use crate::network::ConditionedUnet;
 use crate::preview::MontagePreview;
 
@@ -64,7 +65,8 @@ impl TrainingRun {
             conversion.check_masks(&division.training)?;
             division.held_out.iter().try_for_each(|manifest| conversion.check_masks(manifest))?;
         }
-        let learnt = load(&division.training, training.augmentation.clone())?;
+        let augmentation = mirroring::for_scheme(training.augmentation.clone(), conversion.scheme());
+        let learnt = load(&division.training, augmentation)?;
         let held_out = division.held_out.as_ref();
         let held_out =
             held_out.map(|manifest| load(manifest, AugmentationConfig::default())).transpose()?;
@@ -163,15 +165,25 @@ impl std::fmt::Debug for TrainingRun {
     }
 }
 
-/// The memory that training an experiment takes.
+/// The memory that training an experiment takes: that of its steps, its validations or its previews,
+/// whichever is most.
 ///
 /// # Errors
 /// For a network that cannot be made.
 pub fn memory_of_training(experiment: &Experiment) -> Result<MemoryEstimate> {
-    let work = Work {
-        batch: experiment.training.batch_size,
-        space: experiment.data.tensor_shape()?,
-        bytes_per_number: experiment.diffusion.precision.dtype().size_in_bytes(),
+    let Experiment { network, training, diffusion, .. } = experiment;
+    let work = |batch, precision: Precision| -> Result<Work> {
+        let space = experiment.data.tensor_shape()?;
+        Ok(Work { batch, space, bytes_per_number: precision.dtype().size_in_bytes() })
     };
-    MemoryEstimate::of_training(&experiment.network, work, experiment.training.recompute)
+    let step = work(training.batch_size, diffusion.precision)?;
+    let mut most = MemoryEstimate::of_training(network, step, training.recompute)?;
+    if training.run.validate_every > 0 {
+        most = most.or_more(MemoryEstimate::of_evaluation(network, step)?);
+    }
+    if training.run.preview_every > 0 {
+        let one = work(1, diffusion.precision)?;
+        most = most.or_more(MemoryEstimate::of_evaluation(network, one)?);
+    }
+    Ok(most)
 }

@@ -41,7 +41,7 @@ pub use network::{Segmenter, SegmenterConfig};
 pub use nn_unet::{NnUnet, NnUnetConfig};
 pub use patch_sampler::{PatchConfig, PatchSampler};
 pub use predictor::{CleanUp, Predictor};
-pub use recipe::{OptimiserConfig, Recipe};
+pub use recipe::Recipe;
 pub use scan_preparation::{ClassLabels, ScanPreparation, ScanPreparationConfig};
 pub use seg_res_net::{SegResNet, SegResNetConfig};
 pub use sliding_window::{Blending, SlidingWindow, SlidingWindowConfig};

@@ -1,8 +1,6 @@
 //! How a network is trained.
 
-use candle_nn3d::{
-    Adam, AdamSettings, AdamW, AdamWSettings, Decay, LearningRate, Optimiser, Sgd, SgdSettings,
-};
+use candle_nn3d::{Decay, LearningRate, OptimiserConfig, SgdSettings};
 use serde::{Deserialize, Serialize};
 
 use crate::dice_cross_entropy::DiceCrossEntropy;
@@ -34,12 +32,14 @@ pub struct Recipe {
 
 impl Default for Recipe {
     fn default() -> Self {
+        let descent =
+            SgdSettings { momentum: 0.99, dampening: 0.0, nesterov: true, weight_decay: 3e-5 };
         let decay = Decay::Polynomial { steps: 250_000, power: 0.9, floor: 0.0 };
         Self {
             seed: 0,
             patches: PatchConfig::default(),
             loss: DiceCrossEntropy::default(),
-            optimiser: OptimiserConfig::default(),
+            optimiser: OptimiserConfig::Sgd(descent),
             learning_rate: LearningRate { peak: 1e-2, warm_up_steps: 0, decay },
             clip: 12.0,
         }
@@ -53,43 +53,5 @@ impl Recipe {
             return Err(Error::config("clip", self.clip, "above 0"));
         }
         Ok(())
-    }
-}
-
-/// The choice of an optimiser.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum OptimiserConfig {
-    /// [`Adam`].
-    Adam(AdamSettings),
-    /// [`AdamW`].
-    #[serde(rename = "adamw")]
-    AdamW(AdamWSettings),
-    /// [`Sgd`].
-    Sgd(SgdSettings),
-}
-
-impl Default for OptimiserConfig {
-    fn default() -> Self {
-        Self::Sgd(SgdSettings {
-            momentum: 0.99,
-            dampening: 0.0,
-            nesterov: true,
-            weight_decay: 3e-5,
-        })
-    }
-}
-
-impl OptimiserConfig {
-    /// The optimiser, before its first step.
-    ///
-    /// # Errors
-    /// Settings outside their domain.
-    pub fn build(&self) -> Result<Box<dyn Optimiser>> {
-        Ok(match *self {
-            Self::Adam(settings) => Box::new(Adam::new(settings)?),
-            Self::AdamW(settings) => Box::new(AdamW::new(settings)?),
-            Self::Sgd(settings) => Box::new(Sgd::new(settings)?),
-        })
     }
 }

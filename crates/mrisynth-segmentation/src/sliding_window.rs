@@ -1,6 +1,7 @@
 //! A network on a volume of any size: overlapping windows, blended.
 
 use candle_core::{DType, Device, Tensor};
+use candle_nn3d::without_gradients;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +94,7 @@ impl SlidingWindow {
         Ok(Self { config: config.clone(), weights: weights(*window, *blending) })
     }
 
-    /// The blended answers of `network`, f32.
+    /// The blended answers of `network`, f32; nothing is remembered for gradients.
     ///
     /// # Shapes
     /// `volume` `[n, c, x, y, z]`. `network` takes `[1, c, window]` and gives `[1, k, window]`, in any
@@ -230,7 +231,7 @@ impl SlidingWindow {
                 (1, channels, x, y, z),
                 &Device::Cpu,
             )?;
-            let answer = network(&given)?;
+            let answer = without_gradients(|| network(&given))?;
             if !matches!(answer.dims(), [1, _, rest @ ..] if rest == [x, y, z]) {
                 let expected = format!("[1, k, {x}, {y}, {z}]");
                 return Err(Error::argument("the network's answer", answer.dims(), expected));

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::NamedTensors;
 use super::little_endian::{self, Elements};
-use crate::error::Error;
+use crate::error::{self, Error};
 
 /// Headers beyond this are refused, as the reference reader does.
 const LARGEST_HEADER: u64 = 100_000_000;
@@ -36,21 +36,16 @@ impl NamedTensors {
     ///
     /// # Errors
     /// [`Error::Tensor`] for a dtype without a file form or the reserved name `__metadata__`;
-    /// [`Error::File`] when the file cannot be written.
-    pub fn save_safetensors(&self, path: impl AsRef<Path>) -> Result<Receipt> {
+    /// [`Error::Disk`] when the file cannot be written, with the system's reason behind it.
+    pub fn save_safetensors(&self, path: impl AsRef<Path>) -> error::Result<Receipt> {
         let path = path.as_ref();
         let order = self.order_of_data()?;
         let header = self.header(&order).map_err(|error| fault(path, error.to_string()))?;
-        let written = durable_file::write_with(path, |file| {
+        Ok(durable_file::write_with(path, |file| {
             file.write_all(&(header.len() as u64).to_le_bytes())?;
             file.write_all(&header)?;
             order.iter().try_for_each(|(_, _, tensor)| write_data(tensor, file))
-        });
-        // The error's own text begins with the path.
-        written.map_err(|error| {
-            let (text, prefix) = (error.to_string(), format!("{}: ", path.display()));
-            fault(path, text.strip_prefix(&prefix).unwrap_or(&text).to_owned()).into()
-        })
+        })?)
     }
 
     /// Reads a safetensors file. The numbers are taken as they are, NaN included; booleans become
@@ -64,15 +59,15 @@ impl NamedTensors {
         load(path).map_err(|problem| fault(path, problem).into())
     }
 
-    fn order_of_data(&self) -> Result<Vec<(&str, Dtype, &Tensor)>> {
+    fn order_of_data(&self) -> error::Result<Vec<(&str, Dtype, &Tensor)>> {
         let mut order = Vec::with_capacity(self.tensors.len());
         for (name, tensor) in &self.tensors {
             let refused = |problem| Error::Tensor { name: name.clone(), problem };
             if name == "__metadata__" {
-                return Err(refused("the name is reserved".to_owned()).into());
+                return Err(refused("the name is reserved".to_owned()));
             }
             let Some(dtype) = file_dtype(tensor.dtype()) else {
-                return Err(refused(format!("{} has no file form", tensor.dtype().as_str())).into());
+                return Err(refused(format!("{} has no file form", tensor.dtype().as_str())));
             };
             order.push((name.as_str(), dtype, tensor));
         }

@@ -151,3 +151,47 @@ fn a_loss_that_is_a_variable_has_the_gradient_one() {
     let (_, gradients) = value_and_gradients(|| Ok(w.as_tensor().clone())).unwrap();
     assert_eq!(gradients.get(&w).unwrap().to_scalar::<f32>().unwrap(), 1.0);
 }
+
+#[test]
+fn without_gradients_the_numbers_are_the_same_and_nothing_is_remembered() {
+    let store = ParameterStore::new(Key::new(1));
+    let network = Network::new(&store, DType::F32);
+    let x = Var::from_tensor(&normal("x", (2, 2, 3, 4, 5), DType::F32)).unwrap();
+    let time = normal("time", (2, 4), DType::F32);
+    let run = |recompute: Option<&Recompute>| {
+        let h = network.first.forward_channels_last(&ChannelsLast::from_ncxyz(&x)?)?;
+        assert!(!h.tensor().track_op());
+        match recompute {
+            None => Ok(network.block(&h, &time)?.into_tensor()),
+            Some(scope) => {
+                let second = network.second.clone();
+                scope.checkpoint(h.tensor(), move |h| {
+                    let h = ChannelsLast::new(h.clone())?;
+                    Ok(second.forward_channels_last(&h)?.into_tensor())
+                })
+            }
+        }
+    };
+    let forgotten = without_gradients(|| run(None)).unwrap();
+    assert!(!forgotten.track_op() && !is_forgetting());
+    assert!(!without_gradients(|| run(Some(&Recompute::new()))).unwrap().track_op());
+    assert!(!without_gradients(|| reshape(&x, 240)).unwrap().track_op());
+    let h = network.first.forward_channels_last(&ChannelsLast::from_ncxyz(&x).unwrap()).unwrap();
+    let remembered = network.block(&h, &time).unwrap().into_tensor();
+    assert!(remembered.track_op());
+    assert_eq!(difference(&forgotten, &remembered), 0.0);
+}
+
+#[test]
+fn a_gradient_is_found_also_where_nothing_is_remembered() {
+    let w = Var::from_tensor(&normal("w", (2, 3), DType::F32)).unwrap();
+    let step = || value_and_gradients(|| ops::silu(&w)?.sum_all()).unwrap().1;
+    let (plain, inside) = (step(), without_gradients(step));
+    assert_eq!(difference(inside.get(&w).unwrap(), plain.get(&w).unwrap()), 0.0);
+    let (_, outer) = value_and_gradients(|| {
+        assert!(!without_gradients(|| ops::silu(&w))?.track_op() && is_recording());
+        ops::silu(&w)?.sum_all()
+    })
+    .unwrap();
+    assert!(outer.get(&w).is_some());
+}

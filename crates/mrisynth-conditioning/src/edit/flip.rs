@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use mrisynth_volume::{LabelMap, Unlisted, freesurfer};
+use mrisynth_volume::{LabelMap, Unlisted};
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::label_scheme::{IdSpace, LabelScheme};
+use crate::label_scheme::LabelScheme;
 
 /// The map mirrored on its own grid, so twice is nothing. The mirror is the middle of the field of
 /// view: a head beside it comes out on the other side of it.
@@ -26,10 +26,7 @@ pub(super) fn flipped(scheme: &LabelScheme, labels: &LabelMap) -> Result<LabelMa
         }
     });
     let mirrored = LabelMap::new(mirrored, geometry)?;
-    if scheme.config().ids == IdSpace::Own {
-        return Ok(mirrored); // without sides
-    }
-    let partner = |&id: &i32| freesurfer::partner(id).map(|partner| (id, partner));
+    let partner = |&id: &i32| scheme.partner(id).map(|partner| (id, partner));
     let swap: BTreeMap<i32, i32> = mirrored.counts().keys().filter_map(partner).collect();
     Ok(mirrored.remap(&swap, Unlisted::Keep)?)
 }

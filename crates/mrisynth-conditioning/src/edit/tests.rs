@@ -227,6 +227,11 @@ fn flipping_exchanges_sides_and_twice_is_nothing() {
     let slab = LabelMap::new(vec![4, 3, 0], lps([3, 1, 1])).unwrap();
     let flipped = MaskEdit::Flip.apply(&scheme("slab-tissues"), &slab, &key()).unwrap();
     assert_eq!(flipped.labels.voxels(), [0, 3, 4]);
+    // Unless the scheme says which are partners.
+    let mut config = scheme("slab-tissues").config().clone();
+    config.partners = vec![[3, 4]];
+    let flipped = MaskEdit::Flip.apply(&LabelScheme::new(&config).unwrap(), &slab, &key()).unwrap();
+    assert_eq!(flipped.labels.voxels(), [0, 4, 3]);
 }
 
 /// A brain of radius 26 with a tumour of radius `radius` at `centre`.

@@ -37,7 +37,26 @@ pub(super) fn places(config: &LabelSchemeConfig) -> Result<Vec<(IdRange, usize)>
             return refused("channels.name", format!("{:?} twice", channel.name), "unique names");
         }
     }
-    ordered(config)
+    let places = ordered(config)?;
+    check_partners(config, &places)?;
+    Ok(places)
+}
+
+fn check_partners(config: &LabelSchemeConfig, places: &[(IdRange, usize)]) -> Result<()> {
+    if config.ids == IdSpace::Freesurfer && !config.partners.is_empty() {
+        let found = format!("{:?}", config.partners);
+        return refused("partners", found, "none, as FreeSurfer's table knows the sides of its ids");
+    }
+    let mut seen = BTreeSet::new();
+    for &id in config.partners.as_flattened() {
+        if !seen.insert(id) {
+            return refused("partners", format!("{id} twice"), "each id in one pair, once");
+        }
+        if !places.iter().any(|(range, _)| range.contains(id)) {
+            return refused("partners", id.to_string(), "ids of a channel or of the background");
+        }
+    }
+    Ok(())
 }
 
 fn check_channel(channel: &ChannelConfig, config: &LabelSchemeConfig) -> Result<()> {

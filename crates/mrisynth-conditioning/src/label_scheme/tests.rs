@@ -224,3 +224,36 @@ fn every_refused_scheme_names_its_field() {
     let stranger = LabelScheme::from_toml("colour = 'red'", "mine.toml").unwrap_err().to_string();
     assert!(stranger.contains("colour"), "{stranger}");
 }
+
+#[test]
+fn partners_are_freesurfers_or_the_schemes_own() {
+    assert_eq!(scheme("ad-structures").partner(17), Some(53));
+    let slabs = scheme("slab-tissues");
+    assert_eq!(slabs.partner(2), None, "41 is FreeSurfer's, not the scheme's");
+    let with = |partners: &[[i32; 2]]| {
+        let partners = partners.to_vec();
+        LabelScheme::new(&LabelSchemeConfig { partners, ..slabs.config().clone() })
+    };
+    let paired = with(&[[1, 4], [2, 3]]).unwrap();
+    assert_eq!([1, 2, 3, 4, 0].map(|id| paired.partner(id)), [
+        Some(4),
+        Some(3),
+        Some(2),
+        Some(1),
+        None
+    ]);
+    let text = toml::to_string(paired.config()).unwrap();
+    assert_eq!(LabelScheme::from_toml(&text, "again").unwrap(), paired);
+    assert!(!toml::to_string(slabs.config()).unwrap().contains("partners"));
+    for (partners, says) in [
+        (&[[1, 1]][..], "1 twice"),
+        (&[[1, 2], [2, 3]], "2 twice"),
+        (&[[1, 9]], "partners is 9"),
+    ] {
+        let error = with(partners).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+    let partners = vec![[17, 53]];
+    let listed = LabelSchemeConfig { partners, ..scheme("ad-structures").config().clone() };
+    assert!(LabelScheme::new(&listed).is_err());
+}

@@ -160,8 +160,8 @@ fn settings_outside_their_domain_are_refused_by_name() {
 
 #[test]
 fn configurations_survive_toml_and_unknown_settings_are_refused() {
-    use crate::config::{Averaging, OptimiserConfig};
-    use candle_nn3d::{AdamWSettings, EmaSettings};
+    use crate::config::Averaging;
+    use candle_nn3d::{AdamWSettings, EmaSettings, OptimiserConfig};
     let config = DiffusionConfig {
         averaging: Averaging::Exponential(EmaSettings::MED_DDPM),
         optimiser: OptimiserConfig::AdamW(AdamWSettings::default()),

@@ -2,7 +2,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use candle_core::Tensor;
-use candle_nn3d::{EmaSettings, LearningRate, SgdSettings};
+use candle_nn3d::{EmaSettings, LearningRate, OptimiserConfig, SgdSettings};
 use keyed_random::Key;
 use mrisynth_schedulers::{SamplingPreset, TrainingTimes};
 use mrisynth_training::{Event, Outcome, RunConfig, RunFolder, Stop, train};
@@ -10,7 +10,7 @@ use mrisynth_training::{Event, Outcome, RunConfig, RunFolder, Stop, train};
 use super::*;
 use crate::checkpoint_part::{Weights, checked};
 use crate::condition::{Condition, Unconditional};
-use crate::config::{Averaging, Clipping, ConditionDropout, OptimiserConfig, ValidationConfig};
+use crate::config::{Averaging, Clipping, ConditionDropout, ValidationConfig};
 use crate::loss::Loss;
 use crate::model::Precision;
 use crate::small_network::{SmallNetwork, batches, drawn, values};
@@ -328,4 +328,21 @@ fn batches_that_do_not_fit_are_refused() {
     let source = |_| Err("no more scans".into());
     let error = trainee_of(&config(), Box::new(source)).step(3).unwrap_err().to_string();
     assert!(error.contains("batch 2") && error.contains("no more scans"), "{error}");
+}
+
+#[test]
+fn previews_and_validations_remember_no_activations() {
+    let forgets = |network: &dyn Network| {
+        let x = drawn("images", &[0], 1);
+        let condition = Condition { channels: Some(x.clone()), ..Condition::default() };
+        let times = Tensor::new(&[3.0_f32], x.device()).unwrap();
+        !network.forward(&x, &times, &condition).unwrap().track_op()
+    };
+    let preview = move |network: &dyn Network, _: u64, _: &Path| {
+        assert!(forgets(network));
+        Ok(())
+    };
+    let mut trainee = trainee(&config(), 1).with_previewer(Box::new(preview));
+    trainee.preview(1, Path::new("")).unwrap();
+    assert!(!forgets(&*trainee.model.network().unwrap()), "a step needs them");
 }

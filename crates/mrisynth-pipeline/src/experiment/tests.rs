@@ -1,4 +1,5 @@
-use mrisynth_diffusion::{Averaging, Clipping, Loss, OptimiserConfig};
+use candle_nn3d::OptimiserConfig;
+use mrisynth_diffusion::{Averaging, Clipping, Loss};
 use mrisynth_schedulers::SamplingPreset;
 use mrisynth_unet::{GuidedUnetConfig, presets};
 

@@ -2,11 +2,11 @@
 
 use candle_nn3d::{Decay, LearningRate};
 use mrisynth_cohort::Manifest;
-use mrisynth_conditioning::{IdSpace, LabelScheme};
+use mrisynth_conditioning::LabelScheme;
 use mrisynth_segmentation::{
     AugmentationConfig, NnUnetConfig, PatchConfig, Recipe, SegmenterConfig, StagePlan,
 };
-use mrisynth_volume::{GridRequest, Image, Orientation, ReadOptions, freesurfer};
+use mrisynth_volume::{GridRequest, Image, Orientation, ReadOptions};
 
 use crate::data_config::SchemeSource;
 use crate::error::{Error, Result};
@@ -135,18 +135,15 @@ fn rotated_about(patch: [usize; 3]) -> [bool; 3] {
     patch.map(|edge| !is_flat || edge == least)
 }
 
-/// Classes that are each other's mirror image: those whose labels are partners in FreeSurfer's table.
+/// Classes that are each other's mirror image: those whose labels are partners in the scheme.
 fn swapped_classes(scheme: &LabelScheme) -> Vec<[u8; 2]> {
     let classes = (1_u8..=u8::MAX).zip(scheme.representative_ids());
     let pair = |(class, id): (u8, i32)| {
-        let partner = scheme.channel_number(freesurfer::partner(id)?)?;
+        let partner = scheme.channel_number(scheme.partner(id)?)?;
         let partner = u8::try_from(partner).ok()?;
         (class < partner).then_some([class, partner])
     };
-    match scheme.config().ids {
-        IdSpace::Freesurfer => classes.filter_map(pair).collect(),
-        IdSpace::Own => Vec::new(),
-    }
+    classes.filter_map(pair).collect()
 }
 
 /// The size, the longest axes cut first until the product fits.
@@ -192,7 +189,7 @@ mod tests {
         assert!(!swapped.is_empty());
         for [a, b] in swapped {
             let (a, b) = (ids[usize::from(a) - 1], ids[usize::from(b) - 1]);
-            assert_eq!(freesurfer::partner(a), Some(b));
+            assert_eq!(scheme.partner(a), Some(b));
         }
     }
 

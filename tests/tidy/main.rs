@@ -1,18 +1,21 @@
 //! The rules of the house that a machine can check, in a few lines of our own.
 //!
-//! Each rule has a function that takes text and gives complaints, so that `the_rules_can_fail`
-//! below shows every one of them refusing something.
+//! Each rule has a function that takes text and gives complaints, so that `the_rules_can_fail` beside
+//! it shows every one of them refusing something.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod manifest_rules;
+mod repository;
+mod text_rules;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// A source file, tests aside, ends by this line.
-const MAX_LINES: usize = 400;
-/// An example that grows past this is missing something in a library.
-const MAX_EXAMPLE_LINES: usize = 180;
-/// Names that say nothing about what is inside.
-const EMPTY_NAMES: [&str; 6] = ["utils", "util", "common", "helpers", "types", "misc"];
+use manifest_rules::{allowed_edges, edge_complaints, package_complaints};
+use repository::{all_files, member_manifests, root, text_of};
+use text_rules::{
+    ignored_complaints, leak_complaints, length_complaint, name_complaint, source_complaint,
+};
+
 /// What may stand at the top level, dotfiles aside.
 const TOP_LEVEL: [&str; 12] = [
     "CHANGELOG.md",
@@ -160,157 +163,8 @@ const MUST_NAME_SOURCE: [&str; 127] = [
     "crates/mrisynth-volume/src/regrid/gaussian.rs",
 ];
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests folder has a parent").into()
-}
-
-/// Every file below `folder` that a commit could hold, as paths relative to the root.
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("folder can be read") {
-        let path = entry.expect("entry can be read").path();
-        let name = path.file_name().expect("has a name").to_string_lossy().into_owned();
-        let built = ["target", ".git", ".venv", "corpus", "artifacts", "__pycache__", "coverage"];
-        if built.contains(&name.as_str()) || path.is_symlink() {
-            continue;
-        }
-        if path.is_dir() {
-            files(&path, found);
-        } else {
-            found.push(path.strip_prefix(root()).expect("below the root").into());
-        }
-    }
-}
-
-fn all_files() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    files(&root(), &mut found);
-    found.sort();
-    found
-}
-
-fn text_of(path: &Path) -> Option<String> {
-    String::from_utf8(fs::read(root().join(path)).expect("file can be read")).ok()
-}
-
 fn complain(complaints: &[String]) {
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
-}
-
-/// Lines before the test module that ends the file.
-fn lines_without_tests(text: &str) -> usize {
-    text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count()
-}
-
-fn length_complaint(path: &str, text: &str) -> Option<String> {
-    let is_test =
-        path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("tests.rs");
-    let limit = if path.starts_with("examples/") { MAX_EXAMPLE_LINES } else { MAX_LINES };
-    let lines = lines_without_tests(text);
-    (!is_test && lines > limit).then(|| format!("{path}: {lines} lines, the limit is {limit}"))
-}
-
-fn name_complaint(path: &str) -> Option<String> {
-    let mut names = path.split('/').map(|part| part.trim_end_matches(".rs"));
-    names.find(|name| EMPTY_NAMES.contains(name)).map(|name| format!("{path}: {name} says nothing"))
-}
-
-/// Paths of one machine and hosts of registries have no place in a repository.
-fn leak_complaints(path: &str, text: &str) -> Vec<String> {
-    // Written in pieces so that this file does not complain about itself.
-    let leaks = [
-        concat!("/ro", "ot/"),
-        concat!("/wo", "rk/"),
-        concat!("/ho", "me/"),
-        concat!("py", "pi.org"),
-        concat!("crates", ".io/"),
-        concat!("registry.", "npmjs"),
-        concat!("deb", ".debian"),
-    ];
-    let found = leaks.iter().filter(|leak| text.contains(**leak));
-    found.map(|leak| format!("{path}: contains {leak}")).collect()
-}
-
-fn source_complaint(path: &str, text: &str) -> Option<String> {
-    let is_source = |line: &str| matches!(line.trim(), "//! # Source" | "/// # Source");
-    (!text.lines().any(is_source)).then(|| format!("{path}: names no `# Source`"))
-}
-
-fn ignored_complaints(path: &str, text: &str) -> Vec<String> {
-    let bare = concat!("#[ig", "nore]");
-    let found = text.lines().enumerate().filter(|(_, line)| line.contains(bare));
-    found.map(|(n, _)| format!("{path}:{}: a test ignored without a reason", n + 1)).collect()
-}
-
-/// `crate → crates of ours it may use`, from the table in the architecture page.
-fn allowed_edges(architecture: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let rows = architecture.lines().filter(|line| line.starts_with("| `"));
-    rows.map(|row| {
-        let names = |cell: &str| -> Vec<String> {
-            cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-        };
-        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
-        let of = names(cells[0]).remove(0);
-        (of, cells.last().map(|cell| names(cell).into_iter().collect()).unwrap_or_default())
-    })
-    .collect()
-}
-
-fn edge_complaints(
-    manifest: &toml::Table,
-    allowed: &BTreeMap<String, BTreeSet<String>>,
-) -> Vec<String> {
-    let name = manifest["package"]["name"].as_str().expect("package has a name").to_owned();
-    let Some(may_use) = allowed.get(&name) else {
-        return vec![format!("{name}: is not in the crate map of docs/ARCHITECTURE.md")];
-    };
-    let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
-    let names = dependencies.into_iter().flatten().map(|(used, _)| used);
-    names
-        .filter(|used| allowed.contains_key(*used) && !may_use.contains(*used))
-        .map(|used| format!("{name}: uses {used}, which the crate map does not allow"))
-        .collect()
-}
-
-fn package_complaints(path: &str, manifest: &toml::Table) -> Vec<String> {
-    let mut complaints = Vec::new();
-    let package = manifest["package"].as_table().expect("package is a table");
-    for field in ["version", "edition", "rust-version", "license"] {
-        let inherits = package.get(field).and_then(|v| v.get("workspace")).is_some();
-        if !inherits {
-            complaints.push(format!("{path}: {field} is not the workspace's"));
-        }
-    }
-    let published = package.get("publish").and_then(toml::Value::as_bool) != Some(false);
-    if published != path.starts_with("crates/") {
-        complaints.push(format!("{path}: only what lies in crates/ is published"));
-    }
-    if !manifest.contains_key("lints") {
-        complaints.push(format!("{path}: has no lints"));
-    }
-    for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
-        for (name, spec) in manifest.get(kind).and_then(toml::Value::as_table).into_iter().flatten()
-        {
-            if spec.get("workspace").is_none() {
-                complaints.push(format!("{path}: {name} has a version of its own"));
-            }
-        }
-    }
-    complaints
-}
-
-fn member_manifests() -> Vec<(String, toml::Table)> {
-    let is_member = |path: &&PathBuf| {
-        // Fuzzing and peers have workspaces of their own.
-        path.ends_with("Cargo.toml")
-            && path.components().count() > 1
-            && !path.iter().any(|p| p == "fuzz" || p == "peers")
-    };
-    let paths = all_files();
-    let read = |path: &PathBuf| {
-        let table = text_of(path).expect("a manifest is text").parse().expect("a manifest is TOML");
-        (path.to_string_lossy().into_owned(), table)
-    };
-    paths.iter().filter(is_member).map(read).collect()
 }
 
 #[test]
@@ -383,22 +237,4 @@ fn continuous_integration_runs_the_test_command_of_the_readme() {
         readme.lines().find(|line| line.starts_with("cargo test")).expect("a test command");
     let ci = text_of(Path::new(".ci/run")).expect("text");
     assert!(ci.contains(command), "{command} is not what .ci/run runs");
-}
-
-#[test]
-fn the_rules_can_fail() {
-    assert!(length_complaint("crates/a/src/b.rs", &"x\n".repeat(401)).is_some());
-    assert!(length_complaint("crates/a/src/b.rs", &"x\n".repeat(400)).is_none());
-    assert!(name_complaint("crates/a/src/utils.rs").is_some());
-    assert_eq!(leak_complaints("a", concat!("see /ro", "ot/x")).len(), 1);
-    assert!(source_complaint("a.rs", "//! Nothing.\nfn f() {}\n").is_some());
-    assert_eq!(ignored_complaints("a.rs", concat!("#[ig", "nore]\n")).len(), 1);
-    let allowed = allowed_edges("| `a` | thing | `b` |\n| `b` | thing | – |\n");
-    let manifest = |name: &str, uses: &str| -> toml::Table {
-        format!("[package]\nname='{name}'\n[dependencies]\n{uses} = '1'").parse().expect("TOML")
-    };
-    assert!(edge_complaints(&manifest("a", "b"), &allowed).is_empty());
-    assert_eq!(edge_complaints(&manifest("b", "a"), &allowed).len(), 1);
-    assert_eq!(edge_complaints(&manifest("c", "a"), &allowed).len(), 1);
-    assert!(package_complaints("crates/c/Cargo.toml", &manifest("c", "a")).len() >= 5);
 }
