@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "tidy/documented_commands.rs"]
+mod documented_commands;
+
 /// A source file, tests aside, ends by this line.
 const MAX_LINES: usize = 400;
 /// An example that grows past this is missing something in a library.
