@@ -15,7 +15,7 @@ struct Call {
     flags: Vec<String>,
 }
 
-/// Every call of an example in a text, as `--example NAME -- …` or as a program in `release/examples`.
+/// Every call of an example in a text, line by line, as `--example NAME -- …` or as a program in `release/examples`.
 fn calls(text: &str) -> Vec<Call> {
     let joined = text.replace("\\\n//!", " ").replace("\\\n", " ");
     let mut found = Vec::new();
@@ -178,7 +178,7 @@ fn the_rules_can_fail() {
         example: example.to_owned(),
         flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
     };
-    let expected = [call("train", &["out", "steps"]), call("sample", &["seed"]), call("mask", &[])];
+    let expected = [call("train", &["out", "steps"]), call("mask", &[]), call("sample", &["seed"])];
     assert_eq!(calls(text), expected);
     assert_eq!(call_complaints("a.md", "--example no-such --").len(), 1);
     assert_eq!(call_complaints("a.md", "--example train -- --no-such 1 --steps 2").len(), 1);
