@@ -3,6 +3,7 @@
 //! Each rule has a function that takes text and gives complaints, so that `the_rules_can_fail` beside
 //! it shows every one of them refusing something.
 
+mod documented_commands;
 mod manifest_rules;
 mod repository;
 mod text_rules;

@@ -4,6 +4,21 @@
 //! need; gradients flow through all of them. Layers hold the weights: a structure and, under its
 //! name in lower case, the constructor that takes a `VarBuilder` ([`Conv3d`] and [`conv3d()`]).
 //! A [`ParameterStore`] holds what is trained, in order, under PyTorch's names.
+//!
+//! Train a layer for one step:
+//! ```
+//! use candle_core::{DType, Device, Module, Tensor};
+//! use candle_nn3d::{Adam, Conv3dConfig, Gradients, Optimiser, ParameterStore, conv3d, ops};
+//! use candle_nn3d::value_and_gradients;
+//! let store = ParameterStore::new(keyed_random::Key::new(1));
+//! let layer = conv3d(1, 1, [3; 3], Conv3dConfig::same(3), store.builder(DType::F32).pp("conv"))?;
+//! let x = Tensor::ones((1, 1, 4, 4, 4), DType::F32, &Device::Cpu)?;
+//! let loss = || ops::mse_loss(&layer.forward(&x)?, &x, None);
+//! let (before, gradients) = value_and_gradients(loss)?;
+//! Adam::new(Default::default())?.step(&store, &Gradients::of(&store, gradients)?, 1e-3)?;
+//! assert!(loss()?.to_scalar::<f32>()? < before.to_scalar::<f32>()?);
+//! # Ok::<(), candle_core::Error>(())
+//! ```
 
 mod kernels;
 

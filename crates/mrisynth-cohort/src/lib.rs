@@ -5,6 +5,16 @@
 //! - A [`Splitter`] divides it by subject, and [`Leakage`] tells whether a division can be trusted.
 //! - A [`Loader`] prepares it once into a [`Cache`] and streams shuffled, augmented batches.
 //! - A [`Survey`] reads every file once; a [`Card`] says what the cohort is.
+//!
+//! ```
+//! use mrisynth_cohort::{Leakage, Manifest, SplitConfig, Splitter, Visit};
+//! let visit = |i: usize| Visit { subject: format!("sub-{}", i / 2), ..Visit::default() };
+//! let mut cohort = Manifest::new("", (0..40).map(visit).collect()); // 20 subjects, twice each
+//! let subjects = Splitter::new(&SplitConfig::default())?.assign(&mut cohort)?;
+//! assert_eq!((subjects["train"], subjects["test"]), (16, 4));
+//! assert!(Leakage::of_subjects(&cohort).is_clean());
+//! # Ok::<(), mrisynth_cohort::Error>(())
+//! ```
 
 mod error;
 mod format;

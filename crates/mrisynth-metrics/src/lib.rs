@@ -13,6 +13,19 @@
 //!
 //! Nothing here prints or reads a clock, and the same input and seed give the same bits for any
 //! number of threads.
+//!
+//! ```
+//! use mrisynth_metrics::segmentation::{SegmentationConfig, label_scores};
+//! use mrisynth_volume::{Affine, Geometry, LabelMap};
+//! let geometry = Geometry::new([8, 8, 8], Affine::from_spacing_mm([1.0, 1.0, 2.0], [0.0; 3])?)?;
+//! let cube = |from: usize| {
+//!     LabelMap::from_fn(geometry, |at| i32::from(at.iter().all(|i| (from..from + 4).contains(i))))
+//! };
+//! let scores = label_scores(&cube(2), &cube(3), &[1], &SegmentationConfig::default())?;
+//! assert_eq!(scores[0].value("Dice"), Some(27.0 / 64.0));
+//! assert_eq!(scores[0].value("HD"), Some(6.0_f64.sqrt())); // in millimetres
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod record;
 

@@ -9,6 +9,16 @@
 //! - A [`MemoryEstimate`] says beforehand what either takes.
 //!
 //! Everything here is composition; what is computed is computed in the crates below.
+//!
+//! ```
+//! use mrisynth_pipeline::{Preset, memory_of_training};
+//! let mut experiment = Preset::AdMaskDdpm.experiment()?;
+//! let published = memory_of_training(&experiment)?.total_mib();
+//! experiment.data.grid.spacing_mm = Some([3.0; 3]);
+//! experiment.data.grid.shape = Some([64; 3]);
+//! assert!(2 * memory_of_training(&experiment)?.total_mib() < published);
+//! # Ok::<(), mrisynth_pipeline::Error>(())
+//! ```
 
 mod error;
 

@@ -6,6 +6,20 @@
 //! - A [`SegmentationTrainee`] learns by a [`Recipe`], inside a run of `mrisynth-training`.
 //! - A [`SlidingWindow`] asks a network about a volume of any size; a [`Predictor`] segments scans on
 //!   their own grids by way of a [`ScanPreparation`].
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use mrisynth_segmentation::{NnUnet, NnUnetConfig, SlidingWindow, SlidingWindowConfig, StagePlan};
+//! let plan = StagePlan::new([16, 16, 8], [1.0; 3], 3)?;
+//! let config = NnUnetConfig { base_channels: 4, plan, ..NnUnetConfig::default() };
+//! let store = candle_nn3d::ParameterStore::new(keyed_random::Key::new(1));
+//! let network = NnUnet::new(&config, store.builder(DType::F32))?;
+//! let window = SlidingWindowConfig { window: [16, 16, 8], ..SlidingWindowConfig::default() };
+//! let scan = Tensor::ones((1, 1, 18, 20, 9), DType::F32, &Device::Cpu)?;
+//! let logits = SlidingWindow::new(&window)?.run(&scan, |patch| network.forward(patch))?;
+//! assert_eq!(logits.dims(), [1, 2, 18, 20, 9]);
+//! # Ok::<(), mrisynth_segmentation::Error>(())
+//! ```
 
 mod error;
 
