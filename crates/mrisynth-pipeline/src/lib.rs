@@ -6,6 +6,7 @@
 //!   the weights of a [`Checkpoint`], and [`verify`] makes one of them again.
 //! - [`segmentation`] does the same for a network that segments.
 //! - A [`study`] finds out whether synthetic scans help it.
+//! - A [`result_page`] shows what came out.
 //! - A [`MemoryEstimate`] says beforehand what either takes.
 //!
 //! Everything here is composition; what is computed is computed in the crates below.
@@ -40,6 +41,8 @@ mod verification;
 pub mod segmentation;
 
 pub mod study;
+
+pub mod result_page;
 
 pub use axis_order::AxisOrder;
 pub use checkpoint::Checkpoint;
