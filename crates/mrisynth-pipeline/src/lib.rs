@@ -7,6 +7,7 @@
 //! - [`segmentation`] does the same for a network that segments.
 //! - A [`study`] finds out whether synthetic scans help it.
 //! - An [`evaluation`] says how good synthetic scans are.
+//! - A [`result_page`] shows what came out.
 //! - A [`MemoryEstimate`] says beforehand what either takes.
 //!
 //! Everything here is composition; what is computed is computed in the crates below.
@@ -54,6 +55,8 @@ pub mod evaluation;
 pub mod segmentation;
 
 pub mod study;
+
+pub mod result_page;
 
 pub use axis_order::AxisOrder;
 pub use checkpoint::Checkpoint;

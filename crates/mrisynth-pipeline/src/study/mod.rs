@@ -32,6 +32,7 @@ mod summary_stage;
 mod synthesis;
 
 pub use augmentation_study::AugmentationStudy;
+pub(crate) use comparison::GAP_SHARE;
 pub use config::{ArmConfig, GeneratorSource, MeasuredOn, RealScans, StudyConfig, SynthesisConfig};
 pub use event::StudyEvent;
 pub use published::{PUBLISHED, PublishedResult};
