@@ -31,6 +31,7 @@ mod preview;
 mod training_run;
 
 mod derivative;
+mod edited_mask;
 mod mask_file;
 mod mask_following;
 mod sampling_job;
@@ -38,6 +39,9 @@ mod trajectory;
 mod verification;
 
 pub mod segmentation;
+
+mod scan_digests;
+mod stage_graph;
 
 pub mod study;
 
@@ -55,5 +59,6 @@ pub use memory::{MemoryEstimate, Work, available_bytes, sampling_batch};
 pub use network::ConditionedUnet;
 pub use preset::Preset;
 pub use sampling_job::{JobEvent, JobOptions, JobRecord, JobSummary, SamplingJob, Subjects};
+pub use stage_graph::StageEvent;
 pub use training_run::{TrainingRun, memory_of_training};
 pub use verification::{Verdict, verify};

@@ -4,17 +4,16 @@ use std::path::{Path, PathBuf};
 
 use mrisynth_cohort::Visit;
 use mrisynth_segmentation::{CleanUp, SlidingWindowConfig};
-use mrisynth_training::{Event, Outcome};
+use mrisynth_training::Outcome;
 use serde_json::{Value, json};
 
 use super::augmentation_study::AugmentationStudy;
 use super::config::ArmConfig;
-use super::event::StudyEvent;
 use super::generator_training::open_run;
-use super::stage_graph::{Stage, StageEnd, Work};
 use super::synthesis::{Synthesis, cohort_of};
 use crate::error::{Error, Result};
 use crate::segmentation::{SegmentationExperiment, SegmentationRun};
+use crate::stage_graph::{Stage, StageEnd, Work};
 
 /// Trains an arm.
 pub(super) struct ArmTraining<'a> {
@@ -95,9 +94,7 @@ impl Stage for ArmTraining<'_> {
         let cohort = cohort_of(self.visits(work)?);
         let run = open_run(&Self::run_in(&folder), &experiment.to_toml()?)?;
         let mut training = SegmentationRun::new(&experiment, &cohort)?;
-        let (stage, observer) = work.listener();
-        let mut observer = |event: &Event<'_>| observer(&StudyEvent::Training { stage, event });
-        let outcome = training.train(&run, stop, &mut observer)?;
+        let outcome = training.train(&run, stop, &mut work.training())?;
         if matches!(outcome, Outcome::Stopped(_)) {
             return Ok(StageEnd::Stopped);
         }
