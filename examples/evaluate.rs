@@ -1,5 +1,6 @@
 //! How good synthetic volumes are: diversity, distances of features, privacy, volumes of
-//! structures, each with its interval and with everything that it depends on.
+//! structures, likeness to the real scan of the same mask, each with its interval and with
+//! everything that it depends on.
 //!
 //! ```text
 //! cargo run --release --example evaluate -- --real cohort --synthetic samples --out report
@@ -12,34 +13,16 @@
 //! maps are compared where all scans have one. Writes `metrics.json`, `metrics.md` and plots into
 //! the folder; `docs/metrics.md` says what each number means.
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use mrisynth_metrics::uncertainty::{BootstrapConfig, Draw, IntervalMethod, bootstrap};
-use mrisynth_metrics::{Error, Record, Results, Settings};
-use std::path::PathBuf;
-
-#[path = "evaluate/distances.rs"]
-mod distances;
-#[path = "evaluate/diversity.rs"]
-mod diversity;
-#[path = "evaluate/extraction.rs"]
-mod extraction;
-#[path = "evaluate/parts.rs"]
-mod parts;
-#[path = "evaluate/plots.rs"]
-mod plots;
-#[path = "evaluate/privacy.rs"]
-mod privacy;
-#[path = "evaluate/scans.rs"]
-mod scans;
-#[path = "evaluate/structures.rs"]
-mod structures;
-
-use parts::parts;
-use scans::Scans;
+use mrisynth_pipeline::evaluation::{
+    EvaluationConfig, EvaluationEvent, FeatureSource, ScanSet, evaluate,
+};
 
 #[derive(Parser)]
 #[command(about = "Compares synthetic volumes with real ones")]
@@ -57,7 +40,7 @@ struct Arguments {
     /// `hd-bet:WEIGHTS`, or `files:REAL,SYNTHETIC[,HELD-OUT]` (npy, csv or safetensors, a row per
     /// scan in the order of the set).
     #[arg(long, default_value = "random")]
-    features: String,
+    features: FeatureSource,
     /// Resamples of every interval.
     #[arg(long, default_value_t = 1000)]
     bootstrap: usize,
@@ -82,7 +65,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match evaluate(&Arguments::parse()) {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", in_one_line(&error));
@@ -102,66 +85,44 @@ fn in_one_line(error: &anyhow::Error) -> String {
     })
 }
 
-fn evaluate(arguments: &Arguments) -> Result<()> {
-    anyhow::ensure!(arguments.bootstrap >= 10, "--bootstrap: at least 10 resamples");
-    anyhow::ensure!(arguments.pairs > 0, "--pairs: at least 1 pair");
-    let sets = [
-        Scans::find(&arguments.real).context("--real")?,
-        Scans::find(&arguments.synthetic).context("--synthetic")?,
-    ];
-    let held_out = arguments.held_out.as_deref().map(Scans::find).transpose();
+fn run(arguments: &Arguments) -> Result<()> {
+    let real = ScanSet::find(&arguments.real).context("--real")?;
+    let synthetic = ScanSet::find(&arguments.synthetic).context("--synthetic")?;
+    let held_out = arguments.held_out.as_ref().map(ScanSet::find).transpose();
     let held_out = held_out.context("--held-out")?;
-    scans::check_one_grid(sets.iter().chain(&held_out))?;
-    let mut results = Results::new(Vec::new());
-    let parts = parts(&sets, arguments.min_group, &mut results.warnings)?;
-    // Before anything that takes long, as a file of weights may be at fault.
-    let features = extraction::extract(&sets, held_out.as_ref(), arguments)?;
-    diversity::measure(&sets, &parts, arguments, &mut results)?;
-    distances::measure(&features, &parts, arguments, &mut results)?;
-    privacy::measure(&sets, &features, &parts, arguments, &mut results)?;
-    let volumes = structures::measure(&sets, &parts, arguments, &mut results)?;
+    let &Arguments { bootstrap, pairs, numbered_labels, min_group, seed, .. } = arguments;
+    let features = arguments.features.clone();
+    let config = EvaluationConfig { bootstrap, pairs, min_group, numbered_labels, seed, features };
+    let mut bars = Bars::new()?;
+    let found = evaluate(&real, &synthetic, held_out.as_ref(), &config, &mut |e| bars.show(e))?;
+    found.write(&arguments.out)?;
+    let results = &found.results;
+    let text = if arguments.json { results.to_json()? } else { results.to_markdown() };
+    // Not `print!`, which panics when the reader of a pipe has gone.
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
 
-    let out = &arguments.out;
-    std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
-    if let Some(plot) = volumes {
-        plot.write(out.join("volumes.svg"))?;
+/// A bar on stderr where that is a terminal, nothing otherwise; it goes when its part is done.
+struct Bars {
+    style: ProgressStyle,
+    bar: ProgressBar,
+}
+
+impl Bars {
+    fn new() -> Result<Self> {
+        let style = ProgressStyle::with_template("{msg:20} {wide_bar} {pos}/{len} {eta}")?;
+        Ok(Self { style, bar: ProgressBar::hidden() })
     }
-    plots::write_intervals(&results, out)?;
-    results.write(out.join("metrics.json"))?;
-    let table = results.to_markdown();
-    std::fs::write(out.join("metrics.md"), &table)
-        .with_context(|| format!("cannot write into {}", out.display()))?;
-    print!("{}", if arguments.json { results.to_json()? } else { table });
-    Ok(())
-}
 
-/// A bar on stderr where that is a terminal, nothing otherwise; it goes when it is done.
-fn progress(what: &str, of: usize) -> Result<ProgressBar> {
-    let style = ProgressStyle::with_template("{msg:20} {wide_bar} {pos}/{len} {eta}")?;
-    Ok(ProgressBar::new(of as u64).with_style(style).with_message(what.to_owned()))
-}
-
-fn resampled(arguments: &Arguments, method: IntervalMethod) -> BootstrapConfig {
-    let Arguments { bootstrap: resamples, seed, .. } = *arguments;
-    BootstrapConfig { resamples, method, seed, ..BootstrapConfig::default() }
-}
-
-/// A statistic with its interval; of samples too small for one the value alone, and why.
-fn estimate(
-    name: &str,
-    sizes: &[usize],
-    statistic: impl Fn(&Draw) -> f64 + Sync,
-    config: &BootstrapConfig,
-    settings: Settings,
-) -> Result<Record> {
-    match bootstrap(sizes, &statistic, config) {
-        Ok(found) => Ok(found.record(name, settings)),
-        Err(reason @ (Error::Undefined { .. } | Error::TooFew { .. })) => {
-            let (value, n) = (statistic(&Draw::everybody(sizes)), sizes.iter().copied().min());
-            let why = format!("none of so few: {reason}");
-            let settings = settings.with("sizes", sizes.to_vec()).with("interval", why);
-            Ok(Record::new(name, value, n.unwrap_or(0), settings))
+    fn show(&mut self, event: &EvaluationEvent) {
+        let EvaluationEvent::Progress { what, done, of } = *event else { return };
+        if self.bar.message() != what || self.bar.is_finished() {
+            let bar = ProgressBar::new(of as u64).with_style(self.style.clone());
+            self.bar = bar.with_message(what);
         }
-        Err(other) => Err(other.into()),
+        self.bar.set_position(done as u64);
+        if done == of {
+            self.bar.finish_and_clear();
+        }
     }
 }

@@ -94,6 +94,14 @@ pub enum Error {
         /// Why not.
         source: mrisynth_metrics::Error,
     },
+    /// A scan or its label map cannot be measured.
+    #[error("{}: {source}", path.display())]
+    Scan {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: mrisynth_metrics::Error,
+    },
     /// A metric, an interval or a test is refused.
     #[error(transparent)]
     Metrics(#[from] mrisynth_metrics::Error),

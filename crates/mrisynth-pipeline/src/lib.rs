@@ -6,6 +6,7 @@
 //!   the weights of a [`Checkpoint`], and [`verify`] makes one of them again.
 //! - [`segmentation`] does the same for a network that segments.
 //! - A [`study`] finds out whether synthetic scans help it.
+//! - An [`evaluation`] says how good synthetic scans are.
 //! - A [`MemoryEstimate`] says beforehand what either takes.
 //!
 //! Everything here is composition; what is computed is computed in the crates below.
@@ -37,6 +38,8 @@ mod mask_following;
 mod sampling_job;
 mod trajectory;
 mod verification;
+
+pub mod evaluation;
 
 pub mod segmentation;
 

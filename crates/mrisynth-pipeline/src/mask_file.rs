@@ -64,16 +64,7 @@ impl MaskFile {
     }
 
     fn of_folder(folder: &Path) -> Result<Vec<Self>> {
-        let fault = |e| Error::io(folder, "list", e);
-        let mut paths = Vec::new();
-        for entry in std::fs::read_dir(folder).map_err(fault)? {
-            let path = entry.map_err(fault)?.path();
-            if path.is_file() && FileFormat::of_name(&path).is_ok() {
-                paths.push(path);
-            }
-        }
-        paths.sort();
-        Ok(paths.iter().map(|path| Self::of_file(path)).collect())
+        Ok(image_files(folder)?.iter().map(|path| Self::of_file(path)).collect())
     }
 
     /// By its BIDS name, or else by the letters and digits of its name.
@@ -100,6 +91,20 @@ impl MaskFile {
         let geometry = as_stored(mask.geometry())?;
         Ok(mask.with_geometry(geometry)?)
     }
+}
+
+/// The image files of a folder by their names' endings, in order; not those of folders in it.
+pub(crate) fn image_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let fault = |e| Error::io(folder, "list", e);
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        if path.is_file() && FileFormat::of_name(&path).is_ok() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 /// A grid as NIfTI-1 holds it, with an affine of `f32` numbers.

@@ -2,28 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
 use mrisynth_metrics::Record;
-use mrisynth_metrics::diversity::VolumeSource;
 
-use super::scans::Scans;
+use super::scan_set::ScanSet;
+use crate::error::Result;
 
 /// Some of the real and of the synthetic scans.
-pub(crate) struct Part {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
     /// The criterion and its value, such as site and B; none of everybody.
     group: Option<(String, String)>,
     /// The real and the synthetic scans that belong to it.
-    pub(crate) members: [Vec<usize>; 2],
+    pub(super) members: [Vec<usize>; 2],
 }
 
 impl Part {
     /// Whether these are all scans.
-    pub(crate) fn is_everybody(&self) -> bool {
+    pub(super) fn is_everybody(&self) -> bool {
         self.group.is_none()
     }
 
     /// The record, marked with the group it is of.
-    pub(crate) fn mark(&self, record: Record) -> Record {
+    pub(super) fn mark(&self, record: Record) -> Record {
         match &self.group {
             Some((key, name)) => record.in_group(key, name),
             None => record,
@@ -33,12 +33,13 @@ impl Part {
 
 /// Everybody first, then the groups of site, sex, diagnosis and age with enough scans in both sets;
 /// a warning for each of the others.
-pub(crate) fn parts(
-    sets: &[Scans; 2],
+pub(super) fn parts(
+    sets: [&ScanSet; 2],
     least: usize,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Part>> {
-    let everybody = [&sets[0], &sets[1]].map(|scans| (0..scans.count()).collect());
+    let least = least.max(2);
+    let everybody = sets.map(|scans| (0..scans.len()).collect());
     let mut parts = vec![Part { group: None, members: everybody }];
     for (real, synthetic) in sets[0].groupings()?.iter().zip(&sets[1].groupings()?) {
         let key = real.key();
@@ -54,10 +55,9 @@ pub(crate) fn parts(
             let members = [real, synthetic].map(|g| g.groups().get(name).cloned());
             let members = members.map(Option::unwrap_or_default);
             let [n, m] = [members[0].len(), members[1].len()];
-            if n.min(m) < least.max(2) {
+            if n.min(m) < least {
                 warnings.push(format!(
-                    "{key} {name}: {n} real and {m} synthetic scans, fewer than {}; left out",
-                    least.max(2)
+                    "{key} {name}: {n} real and {m} synthetic scans, fewer than {least}; left out"
                 ));
                 continue;
             }

@@ -1,15 +1,16 @@
 //! Distances between the features of both sets.
 
-use anyhow::Result;
 use mrisynth_metrics::distribution::{
     Estimator, Gram, Kernel, KernelMatrix, Neighbourhoods, PrecisionRecall,
 };
 use mrisynth_metrics::uncertainty::{Draw, IntervalMethod};
 use mrisynth_metrics::{Record, Results, Settings};
 
-use super::extraction::Features;
-use super::parts::Part;
-use super::{Arguments, estimate, progress, resampled};
+use super::comparison::{Comparison, unless_too_few};
+use super::event::{Observer, told};
+use super::features::Features;
+use super::part::Part;
+use crate::error::Result;
 
 /// The percentile interval as papers report it, and the one without its bias.
 const OF_SETS: [IntervalMethod; 2] =
@@ -18,27 +19,28 @@ const OF_SETS: [IntervalMethod; 2] =
 const SUBSAMPLING: IntervalMethod = IntervalMethod::Subsampling { fraction: 0.5 };
 
 /// FID, KID, MMD, precision and recall, density and coverage, of everybody and by group.
-pub(crate) fn measure(
+pub(super) fn measure(
+    comparison: &Comparison<'_>,
     features: &Features,
-    parts: &[Part],
-    arguments: &Arguments,
     results: &mut Results,
+    observer: &mut Observer<'_>,
 ) -> Result<()> {
+    let warnings = &mut results.warnings;
+    let everybody = Gram::new(&features.real, &features.synthetic);
+    let what = "FID, MMD, KID, precision and recall";
+    let Some(everybody) = unless_too_few(what, everybody, warnings)? else { return Ok(()) };
     // Everybody's width in every group, so that their values can be compared.
-    let everybody = Gram::new(&features.real, &features.synthetic)?;
-    let kernel = Kernel::rbf().resolved(&everybody)?;
-    let bar = progress("distances", parts.len())?;
-    for part in parts {
+    let rbf = unless_too_few("MMD", Kernel::rbf().resolved(&everybody), warnings)?;
+    told(comparison.parts.iter(), "distances", observer, |part| -> Result<()> {
         let [real, synthetic] = &part.members;
         let gram = Gram::new(&features.real.select(real)?, &features.synthetic.select(synthetic)?)?;
-        let of_part = Distances { gram, settings: &features.settings, arguments };
+        let of_part = Distances { gram, settings: &features.settings, comparison };
         let mut records = of_part.frechet(part, &mut results.warnings)?;
-        records.extend(of_part.kernels(&kernel)?);
+        records.extend(of_part.kernels(rbf.as_ref())?);
         records.extend(of_part.shares()?);
         results.records.extend(records.into_iter().map(|record| part.mark(record)));
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
+        Ok(())
+    })?;
     Ok(())
 }
 
@@ -49,7 +51,7 @@ type Share = fn(&PrecisionRecall) -> f64;
 struct Distances<'a> {
     gram: Gram,
     settings: &'a Settings,
-    arguments: &'a Arguments,
+    comparison: &'a Comparison<'a>,
 }
 
 impl Distances<'_> {
@@ -77,20 +79,20 @@ impl Distances<'_> {
             found.map_or(f64::NAN, |found| found.distance)
         };
         let records = OF_SETS.map(|method| {
-            let config = resampled(self.arguments, method);
-            estimate("FID", &self.sizes(), of, &config, settings.clone())
+            self.comparison.estimate("FID", &self.sizes(), of, method, settings.clone())
         });
         records.into_iter().collect()
     }
 
-    fn kernels(&self, rbf: &Kernel) -> Result<Vec<Record>> {
+    fn kernels(&self, rbf: Option<&Kernel>) -> Result<Vec<Record>> {
         let mut records = Vec::new();
-        let named: [(&str, &Kernel, &[IntervalMethod]); 3] = [
+        let named: [(&str, Option<&Kernel>, &[IntervalMethod]); 3] = [
             ("MMD", rbf, &OF_SETS),
-            ("MMD, linear kernel", &Kernel::Linear, &OF_SETS),
-            ("KID", &Kernel::kid(), &[SUBSAMPLING]),
+            ("MMD, linear kernel", Some(&Kernel::Linear), &OF_SETS),
+            ("KID", Some(&Kernel::kid()), &[SUBSAMPLING]),
         ];
         for (name, kernel, methods) in named {
+            let Some(kernel) = kernel else { continue };
             let matrix = KernelMatrix::new(&self.gram, kernel)?;
             let settings = matrix.record(Estimator::Unbiased, self.settings).settings;
             let of = |draw: &Draw| {
@@ -98,8 +100,8 @@ impl Distances<'_> {
                 found.unwrap_or(f64::NAN)
             };
             for method in methods {
-                let config = resampled(self.arguments, *method);
-                records.push(estimate(name, &self.sizes(), of, &config, settings.clone())?);
+                let (sizes, settings) = (self.sizes(), settings.clone());
+                records.push(self.comparison.estimate(name, &sizes, of, *method, settings)?);
             }
         }
         Ok(records)
@@ -110,7 +112,6 @@ impl Distances<'_> {
         let k = 5.min(sizes[0].min(sizes[1]) - 1);
         let neighbourhoods = Neighbourhoods::new(&self.gram);
         let settings = Settings::new().with("neighbours", k).and(self.settings.clone());
-        let config = resampled(self.arguments, SUBSAMPLING);
         let named: [(&str, Share); 4] = [
             ("Precision", |found| found.precision),
             ("Recall", |found| found.recall),
@@ -123,7 +124,7 @@ impl Distances<'_> {
                 let found = neighbourhoods.precision_recall_of(real, synthetic, k);
                 found.map_or(f64::NAN, |found| share(&found))
             };
-            estimate(name, &sizes, of, &config, settings.clone())
+            self.comparison.estimate(name, &sizes, of, SUBSAMPLING, settings.clone())
         });
         records.into_iter().map(|record| record.map(within_domain)).collect()
     }

@@ -1,24 +1,25 @@
 //! A plot for each metric that has intervals: their scales differ.
 
-use std::path::Path;
-
-use anyhow::Result;
 use mrisynth_metrics::{Record, Results};
 use mrisynth_report::plot::{IntervalRow, interval_plot};
 
+use super::NamedPlot;
+use crate::error::Result;
+
 const PLOTS: [&str; 5] = ["MS-SSIM", "FID", "MMD", "MMD, linear kernel", "KID"];
 
-/// `MS-SSIM.svg`, `FID.svg`, …, of the metrics that have an interval.
-pub(crate) fn write_intervals(results: &Results, out: &Path) -> Result<()> {
+/// `MS-SSIM`, `FID`, …, of the metrics that have an interval.
+pub(super) fn of(results: &Results) -> Result<Vec<NamedPlot>> {
+    let mut plots = Vec::new();
     for metric in PLOTS {
         let of_metric = results.records.iter().filter(|record| record.name == metric);
         let rows: Vec<IntervalRow> = of_metric.filter_map(interval_row).collect();
         if !rows.is_empty() {
-            let plot = interval_plot(&format!("{metric} with 95 % intervals"), metric, &rows)?;
-            plot.write(out.join(format!("{}.svg", metric.replace(", ", "-").replace(' ', "-"))))?;
+            let svg = interval_plot(&format!("{metric} with 95 % intervals"), metric, &rows)?;
+            plots.push(NamedPlot { name: metric.replace(", ", "-").replace(' ', "-"), svg });
         }
     }
-    Ok(())
+    Ok(plots)
 }
 
 /// The row of a record in the plot, if it has an interval; the value without its bias, where the

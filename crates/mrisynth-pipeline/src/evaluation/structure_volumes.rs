@@ -1,52 +1,41 @@
 //! Volumes of structures in both sets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
-use anyhow::{Context, Result};
 use mrisynth_metrics::regional::{DistributionComparison, Structure, Structures};
 use mrisynth_metrics::uncertainty::{Draw, IntervalMethod};
 use mrisynth_metrics::{Results, Settings};
-use mrisynth_report::plot::{DistributionRow, Svg, distribution_plot};
+use mrisynth_report::plot::{DistributionRow, distribution_plot};
 use mrisynth_volume::{LabelMap, freesurfer};
 
-use super::parts::Part;
-use super::scans::Scans;
-use super::{Arguments, estimate, progress, resampled};
+use super::NamedPlot;
+use super::comparison::Comparison;
+use super::event::{Observer, told};
+use super::part::Part;
+use super::scan_set::ScanSet;
+use crate::error::{Error, Result};
 
 /// The volumes of one structure in millilitres, of the real and the synthetic scans.
 type BySet = [Vec<f64>; 2];
 
 /// Compares volumes of structures where all scans have label maps; the plot shows those that
 /// every real scan has, as % of the real mean.
-pub(crate) fn measure(
-    sets: &[Scans; 2],
-    parts: &[Part],
-    arguments: &Arguments,
+pub(super) fn measure(
+    comparison: &Comparison<'_>,
     results: &mut Results,
-) -> Result<Option<Svg>> {
-    for (scans, name) in sets.iter().zip(["real", "synthetic"]) {
-        let (without, n) =
-            (scans.masks.iter().filter(|mask| mask.is_none()).count(), scans.masks.len());
-        if without > 0 {
-            results.warnings.push(format!(
-                "volumes of structures are left out: {without} of {n} {name} scans have no label map"
-            ));
+    observer: &mut Observer<'_>,
+) -> Result<Option<NamedPlot>> {
+    let structures = match structures(comparison, observer) {
+        Ok(structures) => structures,
+        Err(reason) => {
+            results.warnings.push(format!("volumes of structures are left out: {reason}"));
             return Ok(None);
         }
-    }
-    let structures =
-        match [&sets[0], &sets[1]].map(|scans| volumes(scans, arguments.numbered_labels)) {
-            [Ok(real), Ok(synthetic)] => joined(&[real, synthetic]),
-            [Err(error), _] | [_, Err(error)] => {
-                results.warnings.push(format!("volumes of structures are left out: {error:#}"));
-                return Ok(None);
-            }
-        };
+    };
     let mut rows = Vec::new();
     for (name, both) in &structures {
-        for part in parts {
-            compare(name, both, part, arguments, results)?;
+        for part in &comparison.parts {
+            compare(name, both, part, comparison, results)?;
         }
         let mean = both[0].iter().sum::<f64>() / both[0].len() as f64;
         // What some lack, such as lesions, would leave no room for the others.
@@ -59,7 +48,30 @@ pub(crate) fn measure(
         return Ok(None);
     }
     let names = ["real", "synthetic"];
-    Ok(Some(distribution_plot("Volumes of structures", "% of the real mean", names, &rows)?))
+    let svg = distribution_plot("Volumes of structures", "% of the real mean", names, &rows)?;
+    Ok(Some(NamedPlot { name: "volumes".into(), svg }))
+}
+
+/// The volumes of all structures, or why there are none.
+fn structures(
+    comparison: &Comparison<'_>,
+    observer: &mut Observer<'_>,
+) -> std::result::Result<BTreeMap<String, BySet>, String> {
+    for (scans, name) in comparison.sets.iter().zip(["real", "synthetic"]) {
+        let (without, n) =
+            (scans.scans().iter().filter(|scan| scan.mask.is_none()).count(), scans.len());
+        if without > 0 {
+            return Err(format!("{without} of {n} {name} scans have no label map"));
+        }
+        if n < 2 {
+            return Err(format!("{n} {name} scan, and no distribution of fewer than 2"));
+        }
+    }
+    let by_number = comparison.config.numbered_labels;
+    let mut of = |set: usize| {
+        volumes(comparison.sets[set], by_number, observer).map_err(|error| error.to_string())
+    };
+    Ok(joined(&[of(0)?, of(1)?]))
 }
 
 /// Distances of the distributions, and how far the means are apart, with its interval.
@@ -67,24 +79,25 @@ fn compare(
     name: &str,
     both: &BySet,
     part: &Part,
-    arguments: &Arguments,
+    comparison: &Comparison<'_>,
     results: &mut Results,
 ) -> Result<()> {
     let of = |s: usize| part.members[s].iter().map(|&i| both[s][i]).collect::<Vec<f64>>();
     let (real, synthetic) = (of(0), of(1));
     let found = DistributionComparison::of(&real, &synthetic)?;
-    let names = if arguments.numbered_labels { "by number" } else { "FreeSurfer's table" };
+    let by_number = comparison.config.numbered_labels;
+    let names = if by_number { "by number" } else { "FreeSurfer's table" };
     let settings = Settings::new().with("volumes_in", "ml").with("labels", names);
     let records = found.records(name).map(|record| record.with_settings(settings.clone()));
     results.records.extend(records.map(|record| part.mark(record)));
     let mean = |ml: &[f64], drawn: &[usize]| {
         drawn.iter().map(|&i| ml[i]).sum::<f64>() / drawn.len() as f64
     };
-    let record = estimate(
+    let record = comparison.estimate(
         "Difference of mean volumes",
         &found.sizes,
         |draw: &Draw| mean(&synthetic, draw.indices(1)) - mean(&real, draw.indices(0)),
-        &resampled(arguments, IntervalMethod::Percentile),
+        IntervalMethod::Percentile,
         settings.with("difference", "synthetic minus real"),
     )?;
     results.records.push(part.mark(record.in_group("structure", name)));
@@ -104,21 +117,20 @@ fn joined(sets: &[Vec<BTreeMap<String, f64>>; 2]) -> BTreeMap<String, BySet> {
 }
 
 /// The volumes of the structures of each scan, in millilitres.
-fn volumes(scans: &Scans, by_number: bool) -> Result<Vec<BTreeMap<String, f64>>> {
-    let bar = progress("volumes", scans.masks.len())?;
-    let of_scan = |path: &PathBuf| {
-        let found = volumes_ml(&LabelMap::read(path)?, by_number)
-            .with_context(|| path.display().to_string());
-        bar.inc(1);
-        found
-    };
-    let volumes = scans.masks.iter().flatten().map(of_scan).collect();
-    bar.finish_and_clear();
-    volumes
+fn volumes(
+    scans: &ScanSet,
+    by_number: bool,
+    observer: &mut Observer<'_>,
+) -> Result<Vec<BTreeMap<String, f64>>> {
+    let masks: Vec<_> = scans.scans().iter().filter_map(|scan| scan.mask.as_ref()).collect();
+    told(masks.into_iter(), "volumes", observer, |path| {
+        let fault = |source| Error::Scan { path: path.clone(), source };
+        volumes_ml(&LabelMap::read(path)?, by_number).map_err(fault)
+    })
 }
 
 /// By FreeSurfer's names; labels that its table lacks, such as those of tumours, by number.
-fn volumes_ml(map: &LabelMap, by_number: bool) -> Result<BTreeMap<String, f64>> {
+fn volumes_ml(map: &LabelMap, by_number: bool) -> mrisynth_metrics::Result<BTreeMap<String, f64>> {
     let is_known = |label: i32| label == 0 || (!by_number && freesurfer::label(label).is_some());
     let others: Vec<Structure> = map
         .counts()
