@@ -7,6 +7,8 @@
 //! - [`segmentation`] does the same for a network that segments.
 //! - A [`study`] finds out whether synthetic scans help it.
 //! - An [`evaluation`] says how good synthetic scans are.
+//! - A [`result_page`] shows what came out.
+//! - A [`quickstart`] does all of it in one go.
 //! - A [`MemoryEstimate`] says beforehand what either takes.
 //!
 //! Everything here is composition; what is computed is computed in the crates below.
@@ -47,6 +49,10 @@ mod scan_digests;
 mod stage_graph;
 
 pub mod study;
+
+pub mod result_page;
+
+pub mod quickstart;
 
 pub use axis_order::AxisOrder;
 pub use checkpoint::Checkpoint;

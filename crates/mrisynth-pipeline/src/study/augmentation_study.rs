@@ -128,6 +128,11 @@ impl AugmentationStudy {
         Ok(Some(Results::read(SummaryStage::results_in(out))?))
     }
 
+    /// The document of the results of a study that is done in this folder.
+    pub(crate) fn results_in(out: &Path) -> PathBuf {
+        SummaryStage::results_in(out)
+    }
+
     /// Every stage, each after those that it depends on.
     pub(super) fn stages(&self) -> Vec<Box<dyn Stage + '_>> {
         let mut stages: Vec<Box<dyn Stage + '_>> = vec![Box::new(SplitRecord { study: self })];

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::segmentation::{MEAN, METRICS, SegmentationScores, mean_record, subject_means};
 
 /// The names of records beside those of [`METRICS`].
-pub(super) const GAP_SHARE: &str = "share of the gap closed";
+pub(crate) const GAP_SHARE: &str = "share of the gap closed";
 
 /// The scores of one arm, by seed.
 #[derive(Clone, Debug)]

@@ -30,8 +30,10 @@ mod summary_stage;
 mod synthesis;
 
 pub use augmentation_study::AugmentationStudy;
-pub(crate) use config::FORMAT;
+pub(crate) use comparison::GAP_SHARE;
+pub(crate) use config::{FORMAT, VERSION};
 pub use config::{ArmConfig, GeneratorSource, MeasuredOn, RealScans, StudyConfig, SynthesisConfig};
+pub(crate) use arm_training::ArmTraining;
 pub(crate) use generator_training::{GeneratorTraining, train_generator};
 pub use published::{PUBLISHED, PublishedResult};
 pub use split::{Members, SplitConfig, StudySplit};

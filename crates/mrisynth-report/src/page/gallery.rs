@@ -72,6 +72,8 @@ pub struct Case<'a> {
     pub synthetic: &'a Volume,
     /// The real scan, where there is one: an edited mask has none.
     pub real: Option<&'a Volume>,
+    /// The colours of the labels; by default those of [`Palette::for_map`].
+    pub palette: Option<&'a Palette>,
 }
 
 impl Case<'_> {
@@ -83,7 +85,10 @@ impl Case<'_> {
     pub fn figures(&self, options: &MontageOptions) -> Result<GalleryRow> {
         let focus_mm = options.focus_mm.or_else(|| middle_mm(self.mask));
         let options = MontageOptions { focus_mm, ..options.clone() };
-        let overlay = Overlay::new(self.mask);
+        let mut overlay = Overlay::new(self.mask);
+        if let Some(palette) = self.palette {
+            overlay.palette = palette.clone();
+        }
         let opaque = Overlay { opacity: 1.0, ..overlay.clone() };
         let empty = self.mask.map(|_| 0.0);
         let over = Some(&overlay);

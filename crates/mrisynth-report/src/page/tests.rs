@@ -56,7 +56,8 @@ fn gallery() -> Gallery {
     let mask = LabelMap::from_fn(geometry, labels);
     let scan = Volume::from_fn(geometry, |[x, y, z]| (x * y * z) as f32);
     let options = MontageOptions { longest_side_px: 40, ..MontageOptions::default() };
-    let case = Case { name: HOSTILE, mask: &mask, synthetic: &scan, real: Some(&scan) };
+    let real = Some(&scan);
+    let case = Case { name: HOSTILE, mask: &mask, synthetic: &scan, real, palette: None };
     let edited = Case { name: "edited", real: None, ..case };
     let rows = [case, edited].map(|case| case.figures(&options).unwrap());
     Gallery { rows: rows.into(), legend: LegendEntry::of(&[&mask]) }
