@@ -41,8 +41,7 @@ impl CohortStage<'_> {
             work.progress(progress.done, progress.total);
             if stop.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let report =
-            write_cohort(&config.effort.phantoms(config.seed), &folder, &mut observer)?;
+        let report = write_cohort(&config.effort.phantoms(config.seed), &folder, &mut observer)?;
         if report.stopped {
             return Ok(None);
         }
@@ -79,9 +78,8 @@ impl Stage for CohortStage<'_> {
         let cohort = Self::find(data)?;
         let visits = whole(&cohort);
         let known = ScanDigests::of(&visits)?.known_by(&visits);
-        let of = |visit: &Visit| {
-            json!([visit.split, visit.age, visit.sex, visit.diagnosis, visit.site])
-        };
+        let of =
+            |visit: &Visit| json!([visit.split, visit.age, visit.sex, visit.diagnosis, visit.site]);
         let people: Vec<Value> = visits.iter().map(of).collect();
         Ok(json!({ "scans": known, "people": people, "paths": visits }))
     }

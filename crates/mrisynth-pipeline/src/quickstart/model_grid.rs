@@ -18,8 +18,7 @@ const COARSEST: u32 = 10_000;
 /// Its spacing is the scans' own (their median) if that fits, and else coarser, equally along all axes
 /// but thin ones: those of slabs stay as they are.
 pub(super) fn model_grid(scans: &[Geometry], most_voxels: usize) -> GridRequest {
-    let scans: Vec<Geometry> =
-        scans.iter().map(|scan| scan.reoriented(Orientation::RAS)).collect();
+    let scans: Vec<Geometry> = scans.iter().map(|scan| scan.reoriented(Orientation::RAS)).collect();
     let own = [0, 1, 2].map(|axis| {
         let mut values: Vec<f64> = scans.iter().map(|scan| scan.spacing_mm()[axis]).collect();
         values.sort_by(f64::total_cmp);

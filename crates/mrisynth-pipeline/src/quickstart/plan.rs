@@ -188,7 +188,8 @@ mod tests {
     fn cohort(splits: &[Option<&str>]) -> Manifest {
         let visit = |(n, split): (usize, &Option<&str>)| Visit {
             subject: format!("sub-{n:02}"),
-            images: [("T1w".to_owned(), "t1.nii".into()), ("T2w".to_owned(), "t2.nii".into())].into(),
+            images: [("T1w".to_owned(), "t1.nii".into()), ("T2w".to_owned(), "t2.nii".into())]
+                .into(),
             mask: Some("mask.nii".into()),
             split: split.map(str::to_owned),
             ..Visit::default()

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mrisynth_conditioning::{
-    ChannelConfig, Coding, IdSpace, LabelScheme, LabelSchemeConfig,
-};
+use mrisynth_conditioning::{ChannelConfig, Coding, IdSpace, LabelScheme, LabelSchemeConfig};
 
 use crate::error::{Error, Result};
 
@@ -30,12 +28,16 @@ impl SchemeChoice {
     pub(super) fn new(wanted: Option<&str>, masks: &[BTreeSet<i32>]) -> Result<Self> {
         if let Some(name) = wanted {
             let scheme = LabelScheme::open(name)?.config().clone();
-            return Ok(Self { reason: format!("Masks are read by the scheme {}.", scheme.name), scheme });
+            return Ok(Self {
+                reason: format!("Masks are read by the scheme {}.", scheme.name),
+                scheme,
+            });
         }
         let anatomy = LabelScheme::built_in(ANATOMY)?;
         if fits(&anatomy, masks) {
             let scheme = with_what_is_there(&anatomy, masks);
-            let reason = format!("Masks hold FreeSurfer's labels and are read by the scheme {ANATOMY}.");
+            let reason =
+                format!("Masks hold FreeSurfer's labels and are read by the scheme {ANATOMY}.");
             return Ok(Self { scheme, reason });
         }
         let scheme = one_channel_each(masks)?;

@@ -1,7 +1,7 @@
 //! A study that is ready to run: its cohort divided, its experiments read, its stages laid out.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mrisynth_cohort::{Manifest, Visit};
 use mrisynth_metrics::Results;

@@ -29,11 +29,11 @@ mod split_record;
 mod summary_stage;
 mod synthesis;
 
+pub(crate) use arm_training::ArmTraining;
 pub use augmentation_study::AugmentationStudy;
 pub(crate) use comparison::GAP_SHARE;
-pub(crate) use config::{FORMAT, VERSION};
 pub use config::{ArmConfig, GeneratorSource, MeasuredOn, RealScans, StudyConfig, SynthesisConfig};
-pub(crate) use arm_training::ArmTraining;
+pub(crate) use config::{FORMAT, VERSION};
 pub(crate) use generator_training::{GeneratorTraining, train_generator};
 pub use published::{PUBLISHED, PublishedResult};
 pub use split::{Members, SplitConfig, StudySplit};
