@@ -17,8 +17,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Parser;
+use mrisynth_pipeline::StageEvent;
 use mrisynth_pipeline::quickstart::{Effort, Quickstart, QuickstartConfig};
-use mrisynth_pipeline::{JobEvent, StageEvent};
 use mrisynth_training::{Console, Observer, Stop};
 
 #[global_allocator]
@@ -82,9 +82,6 @@ impl Teller {
             }
             StageEvent::Within { event, .. } => self.tell(event, "  "),
             StageEvent::Training { event, .. } => self.console.observe(event),
-            StageEvent::Sampling { event: JobEvent::Written { name, .. }, .. } => {
-                self.line(&format!("{indent}  {name}"));
-            }
             StageEvent::Progress { done, of, .. } => self.progress(*done, *of),
             _ => {}
         }

@@ -113,7 +113,7 @@ fn write_own_scans(folder: &Path, subjects: usize) {
     for subject in 1..=subjects {
         let label = |[x, y, z]: [usize; 3]| match x.min(y.min(z)) {
             0 => 0,
-            near => 1 + i32::from(near > 2) + i32::from(x > 8 + subject),
+            near => 1 + i32::from(near > 2) + i32::from(z > 8 + subject),
         };
         let mask = LabelMap::from_fn(grid, label);
         let scan = Volume::from_fn(grid, |at| 900.0 * label(at) as f32 + (at[0] * at[2]) as f32);

@@ -109,7 +109,10 @@ impl Stage for CohortStage<'_> {
         let cohort = Manifest::read(&table)?;
         let survey = Survey::of(&cohort, &|_, _| ControlFlow::Continue(()))?;
         Card::of(&cohort, &survey, &card).write(folder.join(CARD))?;
-        let mut outputs = files_below(&folder.join(PHANTOMS), &folder, &[".nii.gz"])?;
+        let mut outputs = match &config.data {
+            Some(_) => Vec::new(),
+            None => files_below(&folder.join(PHANTOMS), &folder, &[".nii.gz"])?,
+        };
         outputs.extend(["cohort.tsv", "cohort.json", CARD, CARD_JSON].map(PathBuf::from));
         Ok(StageEnd::Done(outputs))
     }

@@ -76,7 +76,7 @@ impl Plan {
         }
         let Division { training, test, unused } = Division::new(cohort, &usable, effort, seed);
         if unused > 0 {
-            notes.push(format!("{unused} subjects were left aside, to save time."));
+            notes.push(format!("{unused} subjects were left aside."));
         }
         Ok(Self {
             format: FORMAT.into(),
@@ -218,7 +218,7 @@ mod tests {
         let plan = plan(&splits);
         assert_eq!(plan.test, ["sub-00".to_owned()].into());
         assert_eq!(plan.training, ["sub-01", "sub-02"].map(str::to_owned).into());
-        assert_eq!(plan.notes, ["2 subjects were left aside, to save time."]);
+        assert_eq!(plan.notes, ["2 subjects were left aside."]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use mrisynth_cohort::{Manifest, Visit};
 use mrisynth_report::page::{Card, Reference};
 use serde_json::{Value, json};
 
@@ -20,7 +21,6 @@ use crate::mask_file::MaskFile;
 use crate::result_page::{LabelMapSets, PageCase, Part, ResultPage};
 use crate::stage_graph::{StageEnd, Work, reason_of_skipping};
 use crate::study::GeneratorTraining;
-use mrisynth_cohort::Manifest;
 
 /// Beside the folders of the stages, where it is looked for.
 pub(super) const PAGE: &str = "report.html";
@@ -54,10 +54,9 @@ impl PlannedStage for ReportStage {
         Ok(json!({ "plan": context.plan()?, "page": env!("CARGO_PKG_VERSION") }))
     }
 
-    fn run(&self, context: &Context<'_>, work: &mut Work<'_>) -> Result<StageEnd> {
+    fn run(&self, context: &Context<'_>, _: &mut Work<'_>) -> Result<StageEnd> {
         page(context)?.write(context.root.join(PAGE))?;
         // Above the stage's own folder.
-        let _ = work;
         Ok(StageEnd::Done(vec![PathBuf::from("..").join(PAGE)]))
     }
 }
@@ -146,7 +145,7 @@ fn cases(context: &Context<'_>, plan: &Plan) -> Result<Vec<PageCase>> {
         records.retain(|record| record.refused.is_none());
         let first = records.first().map(|record| record.subject.clone()).unwrap_or_default();
         for record in records.iter().filter(|record| record.subject == first) {
-            let of = |visit: &&mrisynth_cohort::Visit| {
+            let of = |visit: &&Visit| {
                 visit.subject == record.subject && visit.session.as_ref() == Some(&record.session)
             };
             let visits = synthetic.visits.iter().filter(of).cloned().collect();

@@ -55,8 +55,13 @@ impl Work<'_> {
     /// Runs a sampling job, and says whether it came to its end.
     pub(crate) fn sample(&mut self, job: &SamplingJob) -> Result<bool> {
         let (stage, stop, observer) = (self.stage, self.stop, &mut *self.observer);
+        let (mut done, of) = (0, job.volumes());
         let mut observer = |event: &JobEvent<'_>| {
             observer(&StageEvent::Sampling { stage, event });
+            if matches!(event, JobEvent::Found { .. } | JobEvent::Written { .. }) {
+                done += 1;
+                observer(&StageEvent::Progress { stage, done, of });
+            }
             if stop.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         Ok(job.run(&mut observer)?.left == 0)
