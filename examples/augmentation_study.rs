@@ -17,8 +17,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use mrisynth_pipeline::JobEvent;
-use mrisynth_pipeline::study::{AugmentationStudy, StudyEvent};
+use mrisynth_pipeline::study::AugmentationStudy;
+use mrisynth_pipeline::{JobEvent, StageEvent};
 use mrisynth_training::{Console, Observer, Stop};
 
 #[global_allocator]
@@ -48,7 +48,7 @@ fn main() -> Result<ExitCode> {
     let (training, test) = (split.training.len(), split.test.len());
     eprintln!("{}: {training} subjects to learn from, {test} to test", study.config().name);
     let mut console = Console::stderr();
-    let mut observer = |event: &StudyEvent<'_>| show(event, &mut console);
+    let mut observer = |event: &StageEvent<'_>| show(event, &mut console);
     let Some(results) = study.run(&arguments.out, &Stop::on_signals()?, &mut observer)? else {
         eprintln!("stopped; the same command goes on");
         return Ok(ExitCode::from(130));
@@ -62,13 +62,13 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(event: &StudyEvent<'_>, console: &mut dyn Observer) {
+fn show(event: &StageEvent<'_>, console: &mut dyn Observer) {
     match event {
-        StudyEvent::Found { stage } => eprintln!("{stage}: done before"),
-        StudyEvent::Begun { stage, number, of } => eprintln!("{stage} ({} of {of})", number + 1),
-        StudyEvent::Training { event, .. } => console.observe(event),
-        StudyEvent::Sampling { event: JobEvent::Written { name, .. }, .. } => eprintln!("  {name}"),
-        StudyEvent::Progress { done, of, .. } => eprintln!("  {done} of {of}"),
+        StageEvent::Found { stage } => eprintln!("{stage}: done before"),
+        StageEvent::Begun { stage, number, of } => eprintln!("{stage} ({} of {of})", number + 1),
+        StageEvent::Training { event, .. } => console.observe(event),
+        StageEvent::Sampling { event: JobEvent::Written { name, .. }, .. } => eprintln!("  {name}"),
+        StageEvent::Progress { done, of, .. } => eprintln!("  {done} of {of}"),
         _ => {}
     }
 }

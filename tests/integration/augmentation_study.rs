@@ -7,8 +7,8 @@ use std::path::Path;
 
 use mrisynth_phantom::{CohortConfig, Diagnosis, write_cohort};
 use mrisynth_pipeline::segmentation::{PlanOptions, SegmentationExperiment};
-use mrisynth_pipeline::study::{AugmentationStudy, StudyEvent};
-use mrisynth_pipeline::{Experiment, open_cohort};
+use mrisynth_pipeline::study::AugmentationStudy;
+use mrisynth_pipeline::{Experiment, StageEvent, open_cohort};
 use mrisynth_training::{Checkpoints, Stop};
 use serde_json::Value;
 
@@ -80,8 +80,8 @@ fn write_study(folder: &Path) {
 fn run(folder: &Path, stages: usize) -> (BTreeSet<String>, bool) {
     let study = AugmentationStudy::read(folder.join("study.toml"), None).unwrap();
     let (stop, mut begun) = (Stop::new(), BTreeSet::new());
-    let mut observer = |event: &StudyEvent<'_>| {
-        if let StudyEvent::Begun { stage, .. } = event {
+    let mut observer = |event: &StageEvent<'_>| {
+        if let StageEvent::Begun { stage, .. } = event {
             begun.insert((*stage).to_owned());
             if begun.len() >= stages {
                 stop.request();

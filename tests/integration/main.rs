@@ -7,6 +7,7 @@ mod cohort_of_phantoms;
 mod generator;
 mod near_copies;
 mod place_kept;
+mod quickstart;
 mod round_trip;
 mod schemes_of_phantoms;
 mod unet_training;

@@ -108,6 +108,9 @@ pub enum Error {
     /// A cohort, its cache or one of its scans is at fault.
     #[error(transparent)]
     Cohort(#[from] mrisynth_cohort::Error),
+    /// Digital brains cannot be made.
+    #[error(transparent)]
+    Phantom(#[from] mrisynth_phantom::Error),
     /// A label scheme is at fault.
     #[error(transparent)]
     Conditioning(#[from] mrisynth_conditioning::Error),

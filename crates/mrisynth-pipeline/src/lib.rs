@@ -8,6 +8,7 @@
 //! - A [`study`] finds out whether synthetic scans help it.
 //! - An [`evaluation`] says how good synthetic scans are.
 //! - A [`result_page`] shows what came out.
+//! - A [`quickstart`] does all of it in one go.
 //! - A [`MemoryEstimate`] says beforehand what either takes.
 //!
 //! Everything here is composition; what is computed is computed in the crates below.
@@ -44,6 +45,7 @@ mod preview;
 mod training_run;
 
 mod derivative;
+mod edited_mask;
 mod mask_file;
 mod mask_following;
 mod sampling_job;
@@ -54,9 +56,14 @@ pub mod evaluation;
 
 pub mod segmentation;
 
+mod scan_digests;
+mod stage_graph;
+
 pub mod study;
 
 pub mod result_page;
+
+pub mod quickstart;
 
 pub use axis_order::AxisOrder;
 pub use checkpoint::Checkpoint;
@@ -72,5 +79,6 @@ pub use memory::{MemoryEstimate, Work, available_bytes, sampling_batch};
 pub use network::ConditionedUnet;
 pub use preset::Preset;
 pub use sampling_job::{JobEvent, JobOptions, JobRecord, JobSummary, SamplingJob, Subjects};
+pub use stage_graph::StageEvent;
 pub use training_run::{TrainingRun, memory_of_training};
 pub use verification::{Verdict, verify};

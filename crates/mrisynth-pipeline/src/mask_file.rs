@@ -49,6 +49,11 @@ impl MaskFile {
         Ok(masks)
     }
 
+    /// The masks of visits whose paths are whole.
+    pub(crate) fn of_visits(visits: &[Visit]) -> Vec<Self> {
+        Self::of_manifest(&Manifest::new("", visits.to_vec()))
+    }
+
     fn of_manifest(manifest: &Manifest) -> Vec<Self> {
         let of = |visit: &Visit| {
             let path = manifest.resolve(visit.mask.as_ref()?);

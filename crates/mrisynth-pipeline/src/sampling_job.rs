@@ -177,6 +177,12 @@ impl SamplingJob {
         self.memory
     }
 
+    /// How many volumes there will be, of this shard.
+    #[must_use]
+    pub fn volumes(&self) -> usize {
+        (0..self.items.len()).filter(|&place| self.options.shard.holds(place)).count()
+    }
+
     /// Volumes at a time.
     #[must_use]
     pub fn batch_size(&self) -> usize {

@@ -89,20 +89,47 @@ pub fn evaluate(
     config: &EvaluationConfig,
     observer: &mut dyn FnMut(&EvaluationEvent),
 ) -> Result<Evaluation> {
+    measure(Scope::Everything, [real, synthetic], held_out, config, observer)
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All there is.
+    Everything,
+    /// All but copies and attacks: beside scans that the generator did not see.
+    Quality,
+    /// Copies and attacks alone: beside the scans that it has seen.
+    Privacy,
+}
+
+/// As [`evaluate`], a part of it.
+pub(crate) fn measure(
+    scope: Scope,
+    sets: [&ScanSet; 2],
+    held_out: Option<&ScanSet>,
+    config: &EvaluationConfig,
+    observer: &mut dyn FnMut(&EvaluationEvent),
+) -> Result<Evaluation> {
     config.check()?;
-    let sets = [real, synthetic];
     one_grid::check(sets.into_iter().chain(held_out), observer)?;
     let mut results = Results::new(Vec::new());
     let parts = part::parts(sets, config.min_group, &mut results.warnings)?;
     let comparison = Comparison { sets, parts, config };
     // Before anything that takes long, as a file of weights may be at fault.
     let features = features::extract(sets, held_out, &config.features, observer)?;
-    set_diversity::measure(&comparison, &mut results, observer)?;
-    set_distances::measure(&comparison, &features, &mut results, observer)?;
-    privacy::measure(&comparison, &features, &mut results, observer)?;
-    let volumes = structure_volumes::measure(&comparison, &mut results, observer)?;
-    paired_images::measure(&comparison, &mut results, observer)?;
-    let mut plots: Vec<NamedPlot> = volumes.into_iter().collect();
+    let mut plots = Vec::new();
+    if scope != Scope::Privacy {
+        set_diversity::measure(&comparison, &mut results, observer)?;
+        set_distances::measure(&comparison, &features, &mut results, observer)?;
+    }
+    if scope != Scope::Quality {
+        privacy::measure(&comparison, &features, &mut results, observer)?;
+    }
+    if scope != Scope::Privacy {
+        plots.extend(structure_volumes::measure(&comparison, &mut results, observer)?);
+        paired_images::measure(&comparison, &mut results, observer)?;
+    }
     plots.extend(interval_plots::of(&results)?);
     Ok(Evaluation { results, plots })
 }

@@ -4,20 +4,19 @@ use std::path::{Path, PathBuf};
 
 use mrisynth_cohort::Visit;
 use mrisynth_segmentation::{CleanUp, SlidingWindowConfig};
-use mrisynth_training::{Event, Outcome};
+use mrisynth_training::Outcome;
 use serde_json::{Value, json};
 
 use super::augmentation_study::AugmentationStudy;
 use super::config::ArmConfig;
-use super::event::StudyEvent;
 use super::generator_training::open_run;
-use super::stage_graph::{Stage, StageEnd, Work};
 use super::synthesis::{Synthesis, cohort_of};
 use crate::error::{Error, Result};
 use crate::segmentation::{SegmentationExperiment, SegmentationRun};
+use crate::stage_graph::{Stage, StageEnd, Work};
 
 /// Trains an arm.
-pub(super) struct ArmTraining<'a> {
+pub(crate) struct ArmTraining<'a> {
     study: &'a AugmentationStudy,
     arm: &'a ArmConfig,
     seed: u64,
@@ -25,23 +24,23 @@ pub(super) struct ArmTraining<'a> {
 }
 
 impl<'a> ArmTraining<'a> {
-    pub(super) fn new(study: &'a AugmentationStudy, arm: &'a ArmConfig, seed: u64) -> Self {
+    pub(crate) fn new(study: &'a AugmentationStudy, arm: &'a ArmConfig, seed: u64) -> Self {
         Self { study, arm, seed, name: Self::stage_of(arm, seed) }
     }
 
     /// The name of the stage of an arm and a seed.
-    pub(super) fn stage_of(arm: &ArmConfig, seed: u64) -> String {
+    pub(crate) fn stage_of(arm: &ArmConfig, seed: u64) -> String {
         format!("training-{}-{seed}", arm.name)
     }
 
     /// The run in the stage's folder.
-    pub(super) fn run_in(folder: &Path) -> PathBuf {
+    pub(crate) fn run_in(folder: &Path) -> PathBuf {
         folder.join("run")
     }
 
     /// The experiment of every arm. Nothing is held out, so that all of them end at their last step,
     /// and none is chosen by anybody's scans.
-    pub(super) fn experiment(&self) -> SegmentationExperiment {
+    pub(crate) fn experiment(&self) -> SegmentationExperiment {
         let mut experiment = self.study.segmentation.clone();
         experiment.recipe.seed = self.seed;
         experiment.held_out = 0.0;
@@ -95,9 +94,7 @@ impl Stage for ArmTraining<'_> {
         let cohort = cohort_of(self.visits(work)?);
         let run = open_run(&Self::run_in(&folder), &experiment.to_toml()?)?;
         let mut training = SegmentationRun::new(&experiment, &cohort)?;
-        let (stage, observer) = work.listener();
-        let mut observer = |event: &Event<'_>| observer(&StudyEvent::Training { stage, event });
-        let outcome = training.train(&run, stop, &mut observer)?;
+        let outcome = training.train(&run, stop, &mut work.training())?;
         if matches!(outcome, Outcome::Stopped(_)) {
             return Ok(StageEnd::Stopped);
         }

@@ -1,31 +1,29 @@
 //! A study that is ready to run: its cohort divided, its experiments read, its stages laid out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use durable_file::sha256_of_file;
 use mrisynth_cohort::{Manifest, Visit};
 use mrisynth_metrics::Results;
 use mrisynth_training::Stop;
-use rayon::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::arm_training::ArmTraining;
 use super::config::{GeneratorSource, MeasuredOn, RealScans, StudyConfig};
-use super::event::StudyEvent;
 use super::generator_training::{GENERATOR, GeneratorTraining};
 use super::measurement::{Measurement, Prediction};
 use super::near_copies::NearCopies;
 use super::split::StudySplit;
 use super::split_record::SplitRecord;
-use super::stage_graph::{Stage, Work, run_stages};
 use super::summary_stage::SummaryStage;
 use super::synthesis::Synthesis;
 use crate::checkpoint::Checkpoint;
 use crate::cohort_source::open_cohort;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
+use crate::scan_digests::ScanDigests;
 use crate::segmentation::SegmentationExperiment;
+use crate::stage_graph::{Stage, StageEvent, Work, run_stages};
 
 /// Where the generator comes from, read and checked.
 #[derive(Clone, Debug)]
@@ -49,7 +47,9 @@ pub struct AugmentationStudy {
     pub(super) segmentation: SegmentationExperiment,
     pub(super) generator: Option<Generator>,
     /// Of every file that the study may read.
-    digests: BTreeMap<PathBuf, String>,
+    digests: ScanDigests,
+    /// Whether it is known that an existing generator has seen training subjects alone.
+    pub(super) is_generator_ours: bool,
 }
 
 impl AugmentationStudy {
@@ -85,11 +85,17 @@ impl AugmentationStudy {
                 Some(Generator::Existing(Box::new(Checkpoint::find(folder.join(path))?)))
             }
         };
-        let digests = BTreeMap::new();
-        let mut study = Self { config, cohort, split, segmentation, generator, digests };
+        let (digests, is_generator_ours) = (ScanDigests::default(), false);
+        let mut study =
+            Self { config, cohort, split, segmentation, generator, digests, is_generator_ours };
         study.check_masks_and_images()?;
-        study.digests = study.file_digests()?;
+        study.digests = ScanDigests::of(&study.everybody())?;
         Ok(study)
+    }
+
+    /// Takes the word of its maker that the existing generator has seen training subjects alone.
+    pub(crate) fn with_generator_of_training_subjects(self) -> Self {
+        Self { is_generator_ours: true, ..self }
     }
 
     /// The configuration.
@@ -114,7 +120,7 @@ impl AugmentationStudy {
         &self,
         out: &Path,
         stop: &Stop,
-        observer: &mut dyn FnMut(&StudyEvent<'_>),
+        observer: &mut dyn FnMut(&StageEvent<'_>),
     ) -> Result<Option<Results>> {
         if !run_stages(out, &self.stages(), stop, observer)? {
             return Ok(None);
@@ -205,13 +211,7 @@ impl AugmentationStudy {
 
     /// What visits are known by, wherever they lie: whose they are, and the digests of their files.
     pub(super) fn known_by(&self, visits: &[Visit]) -> Value {
-        let of = |visit: &Visit| {
-            let file =
-                |(column, path): (&str, &Path)| (column.to_owned(), json!(self.digests.get(path)));
-            let files: BTreeMap<String, Value> = visit.files().map(file).collect();
-            json!({ "subject": visit.subject, "session": visit.session, "files": files })
-        };
-        visits.iter().map(of).collect()
+        self.digests.known_by(visits)
     }
 
     /// All visits of subjects that both kinds of networks can use.
@@ -242,13 +242,8 @@ impl AugmentationStudy {
         }
     }
 
-    fn file_digests(&self) -> Result<BTreeMap<PathBuf, String>> {
+    fn everybody(&self) -> Vec<Visit> {
         let StudySplit { training, validation, test, unused } = &self.split;
-        let everybody = training.iter().chain(validation).chain(test).chain(unused);
-        let visits = self.visits(everybody);
-        let paths: BTreeSet<&Path> =
-            visits.iter().flat_map(Visit::files).map(|(_, path)| path).collect();
-        let digest = |path: &Path| Ok((path.to_owned(), sha256_of_file(path)?.to_string()));
-        paths.into_par_iter().map(digest).collect()
+        self.visits(training.iter().chain(validation).chain(test).chain(unused))
     }
 }

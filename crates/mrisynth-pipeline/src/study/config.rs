@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::split::SplitConfig;
 use crate::error::{Error, Result};
 
-const FORMAT: &str = "mrisynth-augmentation-study";
-const VERSION: u32 = 1;
+pub(crate) const FORMAT: &str = "mrisynth-augmentation-study";
+pub(crate) const VERSION: u32 = 1;
 
 /// Fewer repetitions than this say nothing of the chance in a training.
 const LEAST_SEEDS: usize = 3;

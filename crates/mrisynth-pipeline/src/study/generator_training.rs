@@ -3,30 +3,29 @@
 use std::path::{Path, PathBuf};
 
 use mrisynth_cohort::{Cache, Manifest};
-use mrisynth_training::{Event, Outcome, RunFolder};
+use mrisynth_training::{Outcome, RunFolder};
 use serde_json::{Value, json};
 
 use super::augmentation_study::AugmentationStudy;
-use super::event::StudyEvent;
-use super::stage_graph::{Stage, StageEnd, Work};
 use crate::checkpoint::Checkpoint;
 use crate::cohort_source::Division;
 use crate::error::Result;
 use crate::experiment::{Experiment, GenerationConfig};
+use crate::stage_graph::{Stage, StageEnd, Work};
 use crate::training_run::TrainingRun;
 
 /// The name of the stage.
-pub(super) const GENERATOR: &str = "generator";
+pub(crate) const GENERATOR: &str = "generator";
 
 /// Trains the generator.
-pub(super) struct GeneratorTraining<'a> {
-    pub(super) study: &'a AugmentationStudy,
-    pub(super) experiment: &'a Experiment,
+pub(crate) struct GeneratorTraining<'a> {
+    pub(crate) study: &'a AugmentationStudy,
+    pub(crate) experiment: &'a Experiment,
 }
 
 impl GeneratorTraining<'_> {
     /// The run in the stage's folder.
-    pub(super) fn run_in(folder: &Path) -> PathBuf {
+    pub(crate) fn run_in(folder: &Path) -> PathBuf {
         folder.join("run")
     }
 }
@@ -49,31 +48,38 @@ impl Stage for GeneratorTraining<'_> {
     }
 
     fn run(&self, work: &mut Work<'_>) -> Result<StageEnd> {
-        let (folder, stop) = (work.folder(), work.stop);
         let cohort = Manifest::new("", self.study.training());
-        let mut experiment = self.experiment.clone();
-        let seed = experiment.diffusion.seed;
-        if Division::new(&cohort, experiment.training.held_out, seed)?.held_out.is_none() {
-            experiment.training.run.validate_every = 0;
-        }
-        let run = open_run(&Self::run_in(&folder), &experiment.to_toml()?)?;
-        let begun = !run.checkpoints().steps()?.is_empty();
-        let cache = Cache::open(folder.join("cache"))?;
-        let mut training = TrainingRun::new(&experiment, &cohort, &cache, begun)?;
-        let (stage, observer) = work.listener();
-        let mut observer = |event: &Event<'_>| observer(&StudyEvent::Training { stage, event });
-        let outcome = training.train(&run, None, stop, &mut observer)?;
-        if matches!(outcome, Outcome::Stopped(_)) {
-            return Ok(StageEnd::Stopped);
-        }
-        let checkpoint = Checkpoint::find(run.path())?;
-        let weights = checkpoint.path();
-        Ok(StageEnd::Done(vec![weights.strip_prefix(&folder).unwrap_or(weights).to_owned()]))
+        train_generator(self.experiment, &cohort, None, work)
     }
 }
 
+/// Trains a generator on all of a cohort, or goes on with that, in the folder of a stage.
+pub(crate) fn train_generator(
+    experiment: &Experiment,
+    cohort: &Manifest,
+    data_card: Option<&Path>,
+    work: &mut Work<'_>,
+) -> Result<StageEnd> {
+    let (folder, stop, mut experiment) = (work.folder(), work.stop, experiment.clone());
+    let seed = experiment.diffusion.seed;
+    if Division::new(cohort, experiment.training.held_out, seed)?.held_out.is_none() {
+        experiment.training.run.validate_every = 0;
+    }
+    let run = open_run(&GeneratorTraining::run_in(&folder), &experiment.to_toml()?)?;
+    let begun = !run.checkpoints().steps()?.is_empty();
+    let cache = Cache::open(folder.join("cache"))?;
+    let mut training = TrainingRun::new(&experiment, cohort, &cache, begun)?;
+    let outcome = training.train(&run, data_card, stop, &mut work.training())?;
+    if matches!(outcome, Outcome::Stopped(_)) {
+        return Ok(StageEnd::Stopped);
+    }
+    let checkpoint = Checkpoint::find(run.path())?;
+    let weights = checkpoint.path();
+    Ok(StageEnd::Done(vec![weights.strip_prefix(&folder).unwrap_or(weights).to_owned()]))
+}
+
 /// The run of a stage: the one that was begun, else a new one.
-pub(super) fn open_run(path: &Path, config: &str) -> Result<RunFolder> {
+pub(crate) fn open_run(path: &Path, config: &str) -> Result<RunFolder> {
     if path.join("config.toml").is_file() {
         return Ok(RunFolder::open(path)?);
     }

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::arm_training::ArmTraining;
 use super::augmentation_study::AugmentationStudy;
 use super::config::ArmConfig;
-use super::stage_graph::{Stage, StageEnd, Work};
 use crate::error::Result;
 use crate::mask_file::MaskFile;
 use crate::segmentation::{
     SegmentationExperiment, SegmentationScores, load_predictor, prediction_name, segment_cohort,
 };
+use crate::stage_graph::{Stage, StageEnd, Work};
 
 const SCORES: &str = "scores.json";
 

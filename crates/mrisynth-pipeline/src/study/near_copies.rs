@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::augmentation_study::AugmentationStudy;
 use super::config::SynthesisConfig;
-use super::stage_graph::{Stage, StageEnd, Work};
 use super::synthesis::Synthesis;
 use crate::conversion::Conversion;
 use crate::error::{Error, Result};
+use crate::stage_graph::{Stage, StageEnd, Work};
 
 const COPIES: &str = "near_copies.json";
 

@@ -107,7 +107,7 @@ impl StudySplit {
 
     /// The visits of some subjects, without splits, all of which have a mask and these images; paths are
     /// whole.
-    pub(super) fn visits(
+    pub(crate) fn visits(
         cohort: &Manifest,
         subjects: &BTreeSet<&str>,
         images: &[String],

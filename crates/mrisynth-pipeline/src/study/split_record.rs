@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::augmentation_study::AugmentationStudy;
-use super::stage_graph::{Stage, StageEnd, Work};
 use crate::error::Result;
+use crate::stage_graph::{Stage, StageEnd, Work};
 
 const SPLIT: &str = "split.json";
 

@@ -11,8 +11,8 @@ use super::measurement::Measurement;
 use super::near_copies::NearCopies;
 use super::page::Page;
 use super::published::PUBLISHED;
-use super::stage_graph::{Stage, StageEnd, Work};
 use crate::error::Result;
+use crate::stage_graph::{Stage, StageEnd, Work};
 
 const NAME: &str = "summary";
 const RESULTS: &str = "results.json";
@@ -47,7 +47,9 @@ impl SummaryStage<'_> {
         if self.study.config.measured_on == MeasuredOn::Validation {
             warnings.push("Measured on the subjects by whom the recipe is chosen.".to_owned());
         }
-        if let Some(Generator::Existing(checkpoint)) = &self.study.generator {
+        if let Some(Generator::Existing(checkpoint)) = &self.study.generator
+            && !self.study.is_generator_ours
+        {
             warnings.push(format!(
                 "The generator was not trained by this study: that {} has seen training subjects only \
                  is not known here.",

@@ -1,13 +1,13 @@
-//! What a study tells of itself while it goes on.
+//! What stages tell of themselves while they go on.
 
 use mrisynth_training::Event;
 
 use crate::sampling_job::JobEvent;
 
-/// Something that a study tells.
+/// Something that the stages of a study or of a quick start tell.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum StudyEvent<'a> {
+pub enum StageEvent<'a> {
     /// A stage was done before and is as it was left.
     Found {
         /// Its name.
@@ -21,6 +21,20 @@ pub enum StudyEvent<'a> {
         number: usize,
         /// Stages in all.
         of: usize,
+    },
+    /// A stage cannot be done.
+    Skipped {
+        /// Its name.
+        stage: &'a str,
+        /// Why not.
+        reason: &'a str,
+    },
+    /// A stage has stages of its own, one of which tells something.
+    Within {
+        /// The outer stage.
+        stage: &'a str,
+        /// What it tells.
+        event: &'a StageEvent<'a>,
     },
     /// A training in a stage tells something.
     Training {
@@ -36,13 +50,13 @@ pub enum StudyEvent<'a> {
         /// What it tells.
         event: &'a JobEvent<'a>,
     },
-    /// So many scans of a stage are done.
+    /// So many parts of a stage, scans as a rule, are done.
     Progress {
         /// The stage.
         stage: &'a str,
-        /// Scans done.
+        /// Parts done.
         done: usize,
-        /// Scans in all.
+        /// Parts in all.
         of: usize,
     },
     /// A stage is done.

@@ -10,7 +10,11 @@
 //! | of other inputs | the folder is emptied, and the stage begins |
 //!
 //! What a stage is made of is a digest over its settings and the digests of the stages it depends on, so
-//! that a changed setting reaches exactly what depends on it.
+//! that a changed setting reaches exactly what depends on it. A stage that cannot be done for want of
+//! something, such as subjects, is skipped: its marker says why.
+
+mod event;
+mod work;
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -23,7 +27,9 @@ use mrisynth_training::Stop;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::event::StudyEvent;
+pub use event::StageEvent;
+pub(crate) use work::Work;
+
 use crate::error::{Error, Result};
 
 const FORMAT: &str = "mrisynth-study-stage";
@@ -32,7 +38,7 @@ const MARKER: &str = "stage.json";
 const LOCK: &str = ".lock";
 
 /// Something to be done once.
-pub(super) trait Stage {
+pub(crate) trait Stage {
     /// What it is called, and its folder.
     fn name(&self) -> &str;
 
@@ -48,47 +54,13 @@ pub(super) trait Stage {
 
 /// How a stage ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum StageEnd {
+pub(crate) enum StageEnd {
     /// All is done; its outputs, below the folder of the stage.
     Done(Vec<PathBuf>),
     /// Somebody asked to stop; it can go on.
     Stopped,
-}
-
-/// Where a stage works, and who listens.
-pub(super) struct Work<'a> {
-    root: &'a Path,
-    stage: &'a str,
-    /// The wish to stop.
-    pub(super) stop: &'a Stop,
-    observer: &'a mut dyn FnMut(&StudyEvent<'_>),
-}
-
-impl Work<'_> {
-    /// The folder of the stage.
-    pub(super) fn folder(&self) -> PathBuf {
-        self.root.join(self.stage)
-    }
-
-    /// The folder of another stage, which this one depends on.
-    pub(super) fn folder_of(&self, stage: &str) -> PathBuf {
-        self.root.join(stage)
-    }
-
-    /// Writes a JSON document into the folder of the stage, whole or not at all.
-    pub(super) fn write_json(&self, name: &str, value: &Value) -> Result<()> {
-        write_json(&self.folder().join(name), value)
-    }
-
-    /// Tells how many scans are done.
-    pub(super) fn progress(&mut self, done: usize, of: usize) {
-        (self.observer)(&StudyEvent::Progress { stage: self.stage, done, of });
-    }
-
-    /// The name of the stage and its listener, for events that borrow.
-    pub(super) fn listener(&mut self) -> (&str, &mut dyn FnMut(&StudyEvent<'_>)) {
-        (self.stage, self.observer)
-    }
+    /// There is too little to do it with, for this reason; it counts as done.
+    Skipped(String),
 }
 
 /// What is known of a stage in its folder.
@@ -104,6 +76,9 @@ struct Marker {
     settings: Value,
     /// By path below the folder; none until the stage is done.
     outputs: Option<BTreeMap<PathBuf, String>>,
+    /// Why nothing was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    skipped: Option<String>,
 }
 
 /// Does stages in order, each after those that it depends on; says whether all are done.
@@ -111,11 +86,11 @@ struct Marker {
 /// # Errors
 /// [`Error::Argument`] for two stages of one name, one that depends on none before it, and a folder that
 /// another process works in; those of the stages. What was done stays done.
-pub(super) fn run_stages(
+pub(crate) fn run_stages(
     root: &Path,
     stages: &[Box<dyn Stage + '_>],
     stop: &Stop,
-    observer: &mut dyn FnMut(&StudyEvent<'_>),
+    observer: &mut dyn FnMut(&StageEvent<'_>),
 ) -> Result<bool> {
     create_folder(root)?;
     let _lock = lock(root)?;
@@ -127,26 +102,42 @@ pub(super) fn run_stages(
             return Err(Error::argument("stage", stage.name(), "each name once"));
         }
         let folder = root.join(stage.name());
-        if make_ready(&folder, &begun)? {
-            observer(&StudyEvent::Found { stage: stage.name() });
+        if let Some(found) = make_ready(&folder, &begun)? {
+            let stage = stage.name();
+            match &found.skipped {
+                Some(reason) => observer(&StageEvent::Skipped { stage, reason }),
+                None => observer(&StageEvent::Found { stage }),
+            }
             continue;
         }
         if stop.is_requested() {
             return Ok(false);
         }
-        observer(&StudyEvent::Begun { stage: stage.name(), number, of: stages.len() });
+        observer(&StageEvent::Begun { stage: stage.name(), number, of: stages.len() });
         let mut work = Work { root, stage: stage.name(), stop, observer: &mut *observer };
         match stage.run(&mut work)? {
             StageEnd::Stopped => return Ok(false),
-            StageEnd::Done(outputs) => begun.done(&folder, &outputs)?.write(&folder)?,
+            StageEnd::Done(outputs) => {
+                begun.done(&folder, &outputs)?.write(&folder)?;
+                observer(&StageEvent::Done { stage: stage.name() });
+            }
+            StageEnd::Skipped(reason) => {
+                observer(&StageEvent::Skipped { stage: stage.name(), reason: &reason });
+                let skipped = Marker { skipped: Some(reason), ..begun.done(&folder, &[])? };
+                skipped.write(&folder)?;
+            }
         }
-        observer(&StudyEvent::Done { stage: stage.name() });
     }
     Ok(true)
 }
 
-/// Prepares the folder of a stage, and says whether the stage is done.
-fn make_ready(folder: &Path, begun: &Marker) -> Result<bool> {
+/// Why the stage in this folder was skipped; none where it was not.
+pub(crate) fn reason_of_skipping(folder: &Path) -> Result<Option<String>> {
+    Ok(Marker::read(folder)?.and_then(|marker| marker.skipped))
+}
+
+/// Prepares the folder of a stage, and gives its marker when the stage is done.
+fn make_ready(folder: &Path, begun: &Marker) -> Result<Option<Marker>> {
     let found = Marker::read(folder)?.filter(|found| found.digest == begun.digest);
     let Some(found) = found else {
         if folder.exists() {
@@ -154,10 +145,10 @@ fn make_ready(folder: &Path, begun: &Marker) -> Result<bool> {
         }
         create_folder(folder)?;
         begun.write(folder)?;
-        return Ok(false);
+        return Ok(None);
     };
     remove_leftovers(folder)?;
-    let Some(outputs) = &found.outputs else { return Ok(false) };
+    let Some(outputs) = &found.outputs else { return Ok(None) };
     let mut is_whole = true;
     for (output, digest) in outputs {
         let path = folder.join(output);
@@ -171,8 +162,9 @@ fn make_ready(folder: &Path, begun: &Marker) -> Result<bool> {
     }
     if !is_whole {
         begun.write(folder)?;
+        return Ok(None);
     }
-    Ok(is_whole)
+    Ok(Some(found))
 }
 
 impl Marker {
@@ -198,6 +190,7 @@ impl Marker {
             inputs,
             settings,
             outputs: None,
+            skipped: None,
         })
     }
 
@@ -242,6 +235,27 @@ fn write_json(path: &Path, value: &Value) -> Result<()> {
     Ok(())
 }
 
+/// Every file below a folder that has one of these endings, relative to `from`, in order.
+pub(crate) fn files_below(folder: &Path, from: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        let fault = |e| Error::io(&next, "list", e);
+        for entry in std::fs::read_dir(&next).map_err(fault)? {
+            let path = entry.map_err(fault)?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if endings.iter().any(|end| path.to_string_lossy().ends_with(end))
+                && let Ok(path) = path.strip_prefix(from)
+            {
+                found.push(path.to_owned());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Two processes must not work in one folder.
 fn lock(root: &Path) -> Result<File> {
     let path = root.join(LOCK);
@@ -252,7 +266,7 @@ fn lock(root: &Path) -> Result<File> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             let expected = "a folder that no other process works in";
-            Err(Error::argument("the study's folder", root.display(), expected))
+            Err(Error::argument("the folder of the stages", root.display(), expected))
         }
         Err(TryLockError::Error(source)) => Err(fault(source)),
     }

@@ -1,0 +1,193 @@
+//! The stages that measure: synthetic scans beside real ones, and beside their masks.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mrisynth_cohort::{Manifest, Visit};
+use mrisynth_conditioning::IdSpace;
+use mrisynth_metrics::Results;
+use mrisynth_metrics::uncertainty::BootstrapConfig;
+use serde_json::{Value, json};
+
+use super::common_grid::to_common_grid;
+use super::context::{COHORT, Context, EVALUATION, FOLLOWING, HELD_OUT, PlannedStage, STUDY};
+use super::plan::Plan;
+use super::scan_stages::scans_in;
+use super::study_stage::StudyStage;
+use crate::cohort_source::open_cohort;
+use crate::conversion::Conversion;
+use crate::error::Result;
+use crate::evaluation::{EvaluationConfig, EvaluationEvent, ScanSet, Scope, measure};
+use crate::mask_following::MaskFollowing;
+use crate::segmentation::load_predictor;
+use crate::stage_graph::{StageEnd, Work, reason_of_skipping};
+
+const FOUND: &str = "mask-following.json";
+
+/// Compares synthetic scans with real ones: of held-out people as to quality, of training subjects as to
+/// copies.
+pub(super) struct EvaluationStage;
+
+impl EvaluationStage {
+    fn config(context: &Context<'_>) -> Result<EvaluationConfig> {
+        Ok(EvaluationConfig {
+            bootstrap: context.config.effort.resamples,
+            numbered_labels: context.plan()?.scheme.ids == IdSpace::Own,
+            seed: context.config.seed,
+            ..EvaluationConfig::default()
+        })
+    }
+
+    /// Held-out, synthetic and training scans, on one grid.
+    fn sets(context: &Context<'_>, work: &mut Work<'_>) -> Result<[Manifest; 3]> {
+        let plan = context.plan()?;
+        let real = context.first_visits(&plan.test)?;
+        let training = context.first_visits(&plan.training)?;
+        let synthetic = known_as(&scans_of(&scans_in(&work.folder_of(HELD_OUT)))?, &real);
+        let conversion = Conversion::new(&context.experiment()?.data)?;
+        let folder = work.folder();
+        let (mut done, of) = (0, real.len() + training.len() + synthetic.len());
+        let mut observer = || {
+            done += 1;
+            work.progress(done, of);
+        };
+        let mut place = |visits: &[Visit], name: &str| {
+            to_common_grid(visits, &conversion, &folder.join(name), &mut observer)
+        };
+        Ok([
+            place(&real, "held-out")?,
+            place(&synthetic, "synthetic")?,
+            place(&training, "training")?,
+        ])
+    }
+}
+
+impl PlannedStage for EvaluationStage {
+    fn name(&self) -> &'static str {
+        EVALUATION
+    }
+
+    fn inputs(&self) -> &'static [&'static str] {
+        &[COHORT, HELD_OUT]
+    }
+
+    fn lacks(&self, plan: &Plan) -> Option<String> {
+        plan.lacks(2, 2)
+    }
+
+    fn settings(&self, context: &Context<'_>) -> Result<Value> {
+        let plan = context.plan()?;
+        Ok(json!({
+            "config": Self::config(context)?, "training": plan.training, "test": plan.test,
+            "data": context.experiment()?.data,
+        }))
+    }
+
+    fn run(&self, context: &Context<'_>, work: &mut Work<'_>) -> Result<StageEnd> {
+        let [held_out, synthetic, training] = Self::sets(context, work)?;
+        let held_out = ScanSet::of_manifest(&held_out, None)?;
+        let synthetic = ScanSet::of_manifest(&synthetic, None)?;
+        let training = ScanSet::of_manifest(&training, None)?;
+        if work.stop.is_requested() {
+            return Ok(StageEnd::Stopped);
+        }
+        let config = Self::config(context)?;
+        let folder = work.folder();
+        let mut observer = |event: &EvaluationEvent| {
+            let EvaluationEvent::Progress { done, of, .. } = event;
+            work.progress(*done, *of);
+        };
+        let mut found =
+            measure(Scope::Quality, [&held_out, &synthetic], None, &config, &mut observer)?;
+        let sets = [&training, &synthetic];
+        let privacy = measure(Scope::Privacy, sets, Some(&held_out), &config, &mut observer)?;
+        found.results.records.extend(privacy.results.records);
+        found.results.warnings.extend(privacy.results.warnings);
+        found.results.warnings.dedup();
+        found.plots.extend(privacy.plots);
+        let written = found.write(&folder)?;
+        let below = |path: &PathBuf| path.strip_prefix(&folder).map(Path::to_owned).ok();
+        Ok(StageEnd::Done(written.iter().filter_map(below).collect()))
+    }
+}
+
+/// The visits of a folder of synthetic scans, with whole paths.
+fn scans_of(folder: &Path) -> Result<Vec<Visit>> {
+    let cohort = open_cohort(folder)?;
+    let whole = |visit: &Visit| {
+        let mut visit = visit.clone();
+        for path in visit.images.values_mut().chain(visit.mask.as_mut()) {
+            *path = cohort.resolve(path);
+        }
+        visit
+    };
+    Ok(cohort.visits.iter().map(whole).collect())
+}
+
+/// Synthetic scans with what is known of the people whose masks they were made of, so that they can be
+/// grouped alike.
+fn known_as(synthetic: &[Visit], real: &[Visit]) -> Vec<Visit> {
+    let of: BTreeMap<&str, &Visit> = real.iter().map(|v| (v.subject.as_str(), v)).collect();
+    let known = |scan: &Visit| match of.get(scan.subject.as_str()) {
+        Some(person) => {
+            Visit { images: scan.images.clone(), mask: scan.mask.clone(), ..(*person).clone() }
+        }
+        None => scan.clone(),
+    };
+    synthetic.iter().map(known).collect()
+}
+
+/// Measures whether scans follow their masks.
+pub(super) struct FollowingStage;
+
+impl FollowingStage {
+    /// What was found.
+    pub(super) fn results_in(folder: &Path) -> Result<Option<Results>> {
+        let path = folder.join(FOUND);
+        Ok(path.is_file().then(|| Results::read(path)).transpose()?)
+    }
+}
+
+impl PlannedStage for FollowingStage {
+    fn name(&self) -> &'static str {
+        FOLLOWING
+    }
+
+    fn inputs(&self) -> &'static [&'static str] {
+        &[COHORT, HELD_OUT, STUDY]
+    }
+
+    fn lacks(&self, plan: &Plan) -> Option<String> {
+        plan.lacks(1, 2)
+    }
+
+    fn settings(&self, context: &Context<'_>) -> Result<Value> {
+        let plan = context.plan()?;
+        let resamples = context.config.effort.resamples;
+        Ok(json!({ "scheme": plan.scheme, "image": plan.image, "resamples": resamples }))
+    }
+
+    fn run(&self, context: &Context<'_>, work: &mut Work<'_>) -> Result<StageEnd> {
+        let plan = context.plan()?;
+        let synthetic = open_cohort(scans_in(&work.folder_of(HELD_OUT)))?;
+        let real = Manifest::new("", context.first_visits(&plan.test)?);
+        let study = work.folder_of(STUDY);
+        // A network that has seen real scans alone, if the study has made one.
+        let segmenter = match reason_of_skipping(&study)? {
+            Some(_) => None,
+            None => Some(load_predictor(StudyStage::real_run_in(&study, context.config.seed))?.0),
+        };
+        let scheme = plan.label_scheme()?;
+        let following = MaskFollowing {
+            synthetic: &synthetic,
+            real: &real,
+            suffix: &plan.image,
+            scheme: &scheme,
+            segmenter: segmenter.as_ref(),
+        };
+        let resamples = context.config.effort.resamples;
+        let intervals = BootstrapConfig { resamples, ..BootstrapConfig::default() };
+        following.measure(&intervals)?.write(work.folder().join(FOUND))?;
+        Ok(StageEnd::Done(vec![FOUND.into()]))
+    }
+}
