@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use candle_nn3d::Decay;
+use candle_nn3d::{AdamWSettings, Decay, OptimiserConfig};
 use mrisynth_cohort::{AffineJitter, AugmentationConfig, Manifest, Visit};
 use mrisynth_conditioning::{IdSpace, LabelScheme, LabelSchemeConfig};
-use mrisynth_segmentation::OptimiserConfig;
 use mrisynth_training::RunConfig;
 use mrisynth_unet::UnetConfig;
 use mrisynth_volume::{Geometry, GridRequest, Image, LabelMap};
@@ -151,7 +150,7 @@ impl PlanStage<'_> {
         experiment.held_out = 0.0;
         experiment.window.mirrored_axes = [false; 3];
         let recipe = &mut experiment.recipe;
-        recipe.optimiser = OptimiserConfig::AdamW(candle_nn3d::AdamWSettings::default());
+        recipe.optimiser = OptimiserConfig::AdamW(AdamWSettings::default());
         recipe.learning_rate.peak = SEGMENTATION_RATE;
         recipe.learning_rate.decay =
             Decay::Polynomial { steps: config.effort.study_steps, power: 0.9, floor: 0.0 };

@@ -94,6 +94,7 @@ fn one_channel_each(masks: &[BTreeSet<i32>]) -> Result<LabelSchemeConfig> {
         name: "own-labels".into(),
         ids: IdSpace::Own,
         coding: Coding::Signed,
+        partners: Vec::new(),
         background: vec![0.into()],
         channels: labels.iter().enumerate().map(channel).collect(),
     })
