@@ -10,9 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
-use candle_nn3d::{
-    Gradients, Matching, NamedTensors, ParameterStore, value_and_gradients,
-};
+use candle_nn3d::{Gradients, Matching, NamedTensors, ParameterStore, value_and_gradients};
 use mrisynth_segmentation::{
     Recipe, Segmenter, SegmenterConfig, SlidingWindow, SlidingWindowConfig, TargetClasses,
     deeply_supervised,

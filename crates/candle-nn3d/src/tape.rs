@@ -19,8 +19,8 @@ use candle_core::{
 use crate::arithmetic;
 use crate::seed::gradients_from;
 pub use recorder::without_gradients;
-pub(crate) use recorder::{is_forgetting, is_recording, paused};
 use recorder::{Exchanged, Recorder, to_candle, with_tape};
+pub(crate) use recorder::{is_forgetting, is_recording, paused};
 
 /// What was done, in order.
 #[derive(Default)]

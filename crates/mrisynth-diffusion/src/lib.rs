@@ -51,9 +51,7 @@ mod small_network;
 pub use batch::{Batch, BatchSource};
 pub use checkpoint_part::Weights;
 pub use condition::{Condition, Unconditional};
-pub use config::{
-    Averaging, Clipping, ConditionDropout, DiffusionConfig, ValidationConfig,
-};
+pub use config::{Averaging, Clipping, ConditionDropout, DiffusionConfig, ValidationConfig};
 pub use error::{BoxedError, Error, Result};
 pub use fine_tuning::start_from;
 pub use generator::{Generator, GeneratorConfig, SampleItem};

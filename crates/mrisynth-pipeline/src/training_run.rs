@@ -65,7 +65,8 @@ impl TrainingRun {
             conversion.check_masks(&division.training)?;
             division.held_out.iter().try_for_each(|manifest| conversion.check_masks(manifest))?;
         }
-        let augmentation = mirroring::for_scheme(training.augmentation.clone(), conversion.scheme());
+        let augmentation =
+            mirroring::for_scheme(training.augmentation.clone(), conversion.scheme());
         let learnt = load(&division.training, augmentation)?;
         let held_out = division.held_out.as_ref();
         let held_out =

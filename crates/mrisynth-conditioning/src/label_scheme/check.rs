@@ -45,7 +45,11 @@ pub(super) fn places(config: &LabelSchemeConfig) -> Result<Vec<(IdRange, usize)>
 fn check_partners(config: &LabelSchemeConfig, places: &[(IdRange, usize)]) -> Result<()> {
     if config.ids == IdSpace::Freesurfer && !config.partners.is_empty() {
         let found = format!("{:?}", config.partners);
-        return refused("partners", found, "none, as FreeSurfer's table knows the sides of its ids");
+        return refused(
+            "partners",
+            found,
+            "none, as FreeSurfer's table knows the sides of its ids",
+        );
     }
     let mut seen = BTreeSet::new();
     for &id in config.partners.as_flattened() {

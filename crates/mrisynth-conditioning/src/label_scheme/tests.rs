@@ -235,21 +235,16 @@ fn partners_are_freesurfers_or_the_schemes_own() {
         LabelScheme::new(&LabelSchemeConfig { partners, ..slabs.config().clone() })
     };
     let paired = with(&[[1, 4], [2, 3]]).unwrap();
-    assert_eq!([1, 2, 3, 4, 0].map(|id| paired.partner(id)), [
-        Some(4),
-        Some(3),
-        Some(2),
-        Some(1),
-        None
-    ]);
+    assert_eq!(
+        [1, 2, 3, 4, 0].map(|id| paired.partner(id)),
+        [Some(4), Some(3), Some(2), Some(1), None]
+    );
     let text = toml::to_string(paired.config()).unwrap();
     assert_eq!(LabelScheme::from_toml(&text, "again").unwrap(), paired);
     assert!(!toml::to_string(slabs.config()).unwrap().contains("partners"));
-    for (partners, says) in [
-        (&[[1, 1]][..], "1 twice"),
-        (&[[1, 2], [2, 3]], "2 twice"),
-        (&[[1, 9]], "partners is 9"),
-    ] {
+    for (partners, says) in
+        [(&[[1, 1]][..], "1 twice"), (&[[1, 2], [2, 3]], "2 twice"), (&[[1, 9]], "partners is 9")]
+    {
         let error = with(partners).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     }
