@@ -123,8 +123,11 @@ impl TrainingRun {
         stop: &Stop,
         observer: &mut dyn Observer,
     ) -> Result<Outcome> {
-        let run = &self.experiment.training.run;
-        let outcome = mrisynth_training::train(&mut self.trainee, run, folder, stop, observer)?;
+        let mut run = self.experiment.training.run.clone();
+        if self.division.held_out.is_none() {
+            run.validate_every = 0;
+        }
+        let outcome = mrisynth_training::train(&mut self.trainee, &run, folder, stop, observer)?;
         self.card(folder, data_card, &outcome)?.write(folder.path())?;
         Ok(outcome)
     }

@@ -35,7 +35,13 @@ fn fill_the_disk(root: &Path) {
     let mut trainee =
         DiffusionTrainee::new(&config, parameters, heavy, Box::new(batches(1))).unwrap();
     let folder = RunFolder::create(root.join("run"), "").unwrap();
-    let run = RunConfig { steps: 1, checkpoint_every: 1, ..RunConfig::default() };
+    let run = RunConfig {
+        steps: 1,
+        checkpoint_every: 1,
+        validate_every: 0,
+        preview_every: 0,
+        ..RunConfig::default()
+    };
     let failed = train(&mut trainee, &run, &folder, &Stop::new(), &mut |_: &Event<'_>| {});
     let error = failed.unwrap_err();
     assert!(error.is_full_disk(), "{error}");
