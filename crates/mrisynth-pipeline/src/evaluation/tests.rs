@@ -199,9 +199,8 @@ fn few_scans_give_warnings_and_values_without_intervals() {
         [("real", 0), ("synthetic", 1)].map(|(name, k)| cohort(&folder.path().join(name), 3, k));
     for (n, m) in [(3, 3), (2, 3), (2, 2), (3, 1), (1, 3), (1, 1)] {
         let (real, synthetic) = (set(&real[..n]), set(&synthetic[..m]));
-        let config = EvaluationConfig::default();
         let held_out = Some(&synthetic);
-        let found = evaluate(&real, &synthetic, held_out, &config, &mut |_| {}).unwrap();
+        let found = evaluate(&real, &synthetic, held_out, &config(), &mut |_| {}).unwrap();
         assert_eq!(of_everybody(&found, "MAE, paired")[0].n, n.min(m), "{n} and {m}");
         assert_eq!(of_everybody(&found, "FID").is_empty(), n.min(m) < 2, "{n} and {m}");
         let warned = found.results.warnings.iter().any(|w| w.starts_with("left out, FID"));
