@@ -8,6 +8,7 @@ mod denoising;
 mod measurements;
 mod part;
 mod provenance;
+mod records;
 mod scans;
 mod study_part;
 mod training;

@@ -4,6 +4,7 @@
 //! the values of a copy, and one that does has learnt the scans by heart.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use durable_file::Sha256Digest;
 use mrisynth_metrics::diversity::VolumeSource;
@@ -163,8 +164,8 @@ fn pairs(real: &ScanSet, synthetic: &ScanSet) -> Result<Vec<[usize; 2]>> {
         let mut fitting = Vec::new();
         for &r in candidates {
             let candidate = &real.scans()[r];
-            if !of_real.contains_key(&r) {
-                of_real.insert(r, identity(candidate)?);
+            if let Entry::Vacant(unread) = of_real.entry(r) {
+                unread.insert(identity(candidate)?);
             }
             if of_real.get(&r).is_some_and(|of| of.as_ref() == Some(&mask)) {
                 fitting.push(r);

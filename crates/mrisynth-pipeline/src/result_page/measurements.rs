@@ -1,13 +1,10 @@
-//! Records of measurements as tables and plots.
-
-use std::path::Path;
+//! What was measured: whether scans follow their masks, image metrics, distances, privacy.
 
 use mrisynth_metrics::{Record, Results};
-use mrisynth_report::Estimate;
-use mrisynth_report::page::{Block, Drawing, MetricRow, MetricTable};
-use mrisynth_report::plot::{IntervalRow, interval_plot};
+use mrisynth_report::page::Block;
 
 use super::ResultPage;
+use super::records::{estimate, line, plot, read_if_there, row, table, warned};
 use crate::error::Result;
 
 const EVALUATION: &str = "metrics.json";
@@ -15,18 +12,14 @@ const EVALUATION: &str = "metrics.json";
 const PRIVACY: [&str; 4] =
     ["Near copies", "Largest correlation with training", "NNDR", "Membership-inference"];
 /// What a warning about a copy says.
-const COPY: &str = "near copy";
+pub(super) const COPY: &str = "near copy";
 /// What compares a synthetic scan with the real one of its mask, by the beginning of the name.
-const PAIRED: [&str; 6] = ["MAE", "MSE", "PSNR", "SSIM", "MS-SSIM", "NRMSE"];
+const PAIRED: [&str; 5] = ["MAE", "MSE", "PSNR", "SSIM", "MS-SSIM"];
 /// The group of records that are of one of the two sets, and of those that are of one structure.
 const SET: &str = "set";
-const STRUCTURE: &str = "structure";
-/// The rest of a record that says how much more a scan follows its own mask than another's.
+pub(super) const STRUCTURE: &str = "structure";
+/// The rest of the name of how much more a scan follows its own mask than another's.
 const OWN_MINUS_OTHER: &str = ", own minus shuffled";
-/// More warnings are in the document.
-const MOST_WARNINGS: usize = 12;
-/// Intervals that are around the value; others are of something else, which the row must say.
-const PLAIN_INTERVALS: [&str; 3] = ["percentile", "BCa", "Wilson"];
 
 impl ResultPage {
     /// The evaluation, if there is one.
@@ -36,15 +29,18 @@ impl ResultPage {
 
     pub(super) fn mask_following(&self) -> Result<Vec<Block>> {
         let Some(results) = &self.following else { return Ok(Vec::new()) };
-        let verdicts = results.records.iter().filter_map(verdict);
-        let mut blocks: Vec<Block> = verdicts.map(Block::Text).collect();
-        let title = "Agreement of synthetic scans with their own masks, and with those of others";
-        blocks.extend(plot(title, "agreement, 1 is full", results.records.iter())?);
-        blocks.extend(table(
-            "Each scan beside the mask that it was made from and beside that of another subject",
-            results.records.iter(),
-            &[],
-        ));
+        let records = || results.records.iter();
+        let mut blocks: Vec<Block> = records().filter_map(verdict).map(Block::Text).collect();
+        blocks.extend(plot(
+            "Agreement of synthetic scans with masks",
+            "agreement, 1 is full",
+            "Means over scans with 95 % intervals; shuffled masks are those of other subjects, each with its \
+             real scan.",
+            records().filter_map(|record| line(&record.name, record)).collect(),
+        )?);
+        let caption = "Each scan beside its own mask, and beside that of another subject";
+        blocks.extend(table(caption, records().map(row)));
+        blocks.extend(warned(results.warnings.iter()));
         Ok(blocks)
     }
 
@@ -56,22 +52,17 @@ impl ResultPage {
             PAIRED.iter().any(|name| record.name.starts_with(name)) && !of_sets(record)
         };
         let all = || results.records.iter().filter(shown);
-        let mut blocks = Vec::new();
-        blocks.extend(table(
-            "Synthetic scans beside the real scans of the same masks",
-            all().filter(paired),
-            &[],
-        ));
-        blocks.extend(table(
-            "Diversity: how alike pairs of one set are (less is more diverse)",
-            all().filter(of_sets),
-            &[],
-        ));
         let distances = all().filter(|record| !paired(record) && !of_sets(record));
-        blocks.extend(table("Distances of the two distributions of features", distances, &[]));
+        let tables = [
+            table(
+                "Synthetic scans beside the real scans of their masks",
+                all().filter(paired).map(row),
+            ),
+            table("Diversity: how alike the scans of one set are", all().filter(of_sets).map(row)),
+            table("Distances of the distributions of features", distances.map(row)),
+        ];
         let warnings = results.warnings.iter().filter(|warning| !warning.contains(COPY));
-        blocks.extend(warned(warnings));
-        Ok(blocks)
+        Ok(tables.into_iter().flatten().chain(warned(warnings)).collect())
     }
 
     pub(super) fn privacy(&self) -> Result<Vec<Block>> {
@@ -80,7 +71,7 @@ impl ResultPage {
         let found = || evaluation.iter().chain(&study);
         let records = found().flat_map(|results| &results.records).filter(|r| is_privacy(r));
         let caption = "Copies of training scans, and whether they give away who was trained on";
-        let mut blocks: Vec<Block> = table(caption, records, &[]).into_iter().collect();
+        let mut blocks: Vec<Block> = table(caption, records.map(row)).into_iter().collect();
         if !blocks.is_empty() {
             let reading = "A near copy agrees with a training scan in its detail, wherever that was moved or \
                 mirrored to. A ratio of nearest-neighbour distances (NNDR) near 1 means that no training scan \
@@ -94,115 +85,16 @@ impl ResultPage {
     }
 }
 
-/// The results in a file; none where there is no file.
-pub(super) fn read_if_there(path: Option<&Path>) -> Result<Option<Results>> {
-    let path = path.filter(|path| path.is_file());
-    Ok(path.map(Results::read).transpose()?)
-}
-
 fn is_privacy(record: &Record) -> bool {
     PRIVACY.iter().any(|name| record.name.starts_with(name))
 }
 
-/// Whether a scan follows its mask, in words.
+/// Whether scans follow their masks, in words.
 fn verdict(record: &Record) -> Option<String> {
     let metric = record.name.strip_suffix(OWN_MINUS_OTHER)?;
     let (lower, estimate) = (record.lower?, estimate(record));
-    let is = if lower > 0.0 { "above 0: scans follow their masks" } else { "not clear of 0" };
+    let is = if lower > 0.0 { "scans follow their masks" } else { "that is not clear of 0" };
     Some(format!(
-        "By {metric}, scans agree more with their own masks by {estimate}, which is {is}."
+        "{metric}: with its own mask a scan agrees more than with another's, by {estimate}: {is}."
     ))
-}
-
-/// What a reader must know before quoting.
-pub(super) fn warned<'a>(warnings: impl Iterator<Item = &'a String>) -> Vec<Block> {
-    let all: Vec<&String> = warnings.collect();
-    let shown = all.iter().take(MOST_WARNINGS).map(|text| Block::Text(format!("Note: {text}")));
-    let rest = all.len().saturating_sub(MOST_WARNINGS);
-    let rest =
-        (rest > 0).then(|| Block::Text(format!("Note: {rest} further notes are in the document.")));
-    shown.chain(rest).collect()
-}
-
-/// A table of records; the keys of groups that all have go without saying.
-pub(super) fn table<'a>(
-    caption: &str,
-    records: impl Iterator<Item = &'a Record>,
-    known_keys: &[&str],
-) -> Option<Block> {
-    let rows: Vec<MetricRow> = records.map(|record| row(record, known_keys)).collect();
-    let caption = caption.to_owned();
-    (!rows.is_empty()).then(|| Block::Metrics(MetricTable { caption, rows }))
-}
-
-fn row(record: &Record, known_keys: &[&str]) -> MetricRow {
-    let text =
-        |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    MetricRow {
-        name: record.name.clone() + &unlike_its_value(record),
-        group: group(record, known_keys),
-        estimate: estimate(record),
-        level: record.level.filter(|_| record.lower.is_some()),
-        n: record.n,
-        settings: record
-            .settings
-            .iter()
-            .map(|(name, value)| (name.to_owned(), text(value)))
-            .collect(),
-    }
-}
-
-pub(super) fn estimate(record: &Record) -> Estimate {
-    let interval = record.lower.zip(record.upper).map(|(lower, upper)| [lower, upper]);
-    Estimate { value: record.value, interval }
-}
-
-/// What an interval is of that is not around the value.
-fn unlike_its_value(record: &Record) -> String {
-    let method = record.interval_method();
-    let Some(method) = method.filter(|method| !PLAIN_INTERVALS.contains(&method.as_str())) else {
-        return String::new();
-    };
-    let corrected = record.settings.value("corrected_value").and_then(serde_json::Value::as_f64);
-    let around =
-        corrected.map(|value| Estimate { value, interval: estimate(record).interval }.value_text());
-    let around = around.map_or_else(String::new, |value| format!(" around {value}"));
-    format!(" (interval: {method}{around})")
-}
-
-fn group(record: &Record, known_keys: &[&str]) -> String {
-    let name = |(key, value): (&String, &String)| {
-        if known_keys.contains(&key.as_str()) { value.clone() } else { format!("{key} {value}") }
-    };
-    record.group.iter().map(name).collect::<Vec<_>>().join(", ")
-}
-
-/// A plot of the records with finite numbers; none without such records.
-pub(super) fn plot<'a>(
-    title: &str,
-    axis: &str,
-    records: impl Iterator<Item = &'a Record>,
-) -> Result<Option<Block>> {
-    let row = |record: &Record| {
-        let Estimate { value, interval } = estimate(record);
-        let finite = [value].into_iter().chain(interval.into_iter().flatten()).all(f64::is_finite);
-        let group = record.group.values().cloned().collect::<Vec<_>>().join(", ");
-        let label = if group.is_empty() { record.name.clone() } else { group };
-        finite.then_some(IntervalRow { label, value, interval })
-    };
-    drawing(title, axis, records.filter_map(row).collect())
-}
-
-/// The rows as a drawing that is told in words; none without rows.
-pub(super) fn drawing(title: &str, axis: &str, rows: Vec<IntervalRow>) -> Result<Option<Block>> {
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let svg = interval_plot(title, axis, &rows)?;
-    let told = rows.iter().map(|row| {
-        let numbers = Estimate { value: row.value, interval: row.interval };
-        format!("{} {numbers}", row.label)
-    });
-    let alt = format!("{title}: {}", told.collect::<Vec<_>>().join("; "));
-    Ok(Some(Block::Drawing(Drawing { svg, alt, caption: title.to_owned() })))
 }

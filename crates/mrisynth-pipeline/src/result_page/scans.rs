@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use mrisynth_cohort::{Manifest, Visit};
 use mrisynth_conditioning::LabelScheme;
-use mrisynth_report::Palette;
 use mrisynth_report::page::{Block, Case, Gallery, LegendEntry};
+use mrisynth_report::{MontageOptions, Palette};
 use mrisynth_volume::{LabelMap, Volume};
 
 use super::ResultPage;
@@ -81,7 +81,9 @@ impl ResultPage {
                 real: real.as_ref(),
                 palette: colours.as_ref(),
             };
-            gallery.rows.push(case.figures(&self.montage)?);
+            let focus_mm = self.montage.focus_mm.or_else(|| centroid_mm(&mask));
+            let options = MontageOptions { focus_mm, ..self.montage.clone() };
+            gallery.rows.push(case.figures(&options)?);
             masks.push(mask);
         }
         let masks: Vec<&LabelMap> = masks.iter().collect();
@@ -102,6 +104,18 @@ impl ResultPage {
             None => Ok(mask),
         }
     }
+}
+
+/// The mean place of all labelled voxels: in a brain that is amid the deep structures, whereas the middle of
+/// the box around it is drawn down by the brainstem.
+fn centroid_mm(mask: &LabelMap) -> Option<[f64; 3]> {
+    let (mut sum, mut count) = ([0.0; 3], 0.0);
+    for ((x, y, z), _) in mask.array().indexed_iter().filter(|(_, label)| **label != 0) {
+        sum = [sum[0] + x as f64, sum[1] + y as f64, sum[2] + z as f64];
+        count += 1.0;
+    }
+    let centroid = sum.map(|sum| sum / count);
+    (count > 0.0).then(|| mask.geometry().voxel_to_world().apply(centroid))
 }
 
 /// The scheme's own colours by number of the channel; generated ones where two channels share one.

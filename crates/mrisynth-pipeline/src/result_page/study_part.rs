@@ -2,17 +2,16 @@
 
 use mrisynth_metrics::{Record, Results};
 use mrisynth_report::Estimate;
-use mrisynth_report::page::{Block, Facts, PublishedRow, StudyRow, StudyTable};
-use mrisynth_report::plot::IntervalRow;
+use mrisynth_report::page::{Block, Facts, MetricRow, PublishedRow, StudyRow, StudyTable};
 
 use super::ResultPage;
-use super::measurements::{drawing, estimate, read_if_there, table, warned};
+use super::measurements::{COPY, STRUCTURE};
+use super::records::{estimate, line, plot, read_if_there, row, table, warned};
 use crate::error::Result;
 use crate::segmentation::{MEAN, METRICS};
 use crate::study::{AugmentationStudy, GAP_SHARE, PUBLISHED};
 
 const ARM: &str = "arm";
-const STRUCTURE: &str = "structure";
 const AGAINST: &str = "against";
 
 impl ResultPage {
@@ -34,23 +33,25 @@ impl ResultPage {
              resampled."
                 .into(),
         )];
-        let rows = arms.names.iter().filter_map(|arm| arms.interval(arm)).collect();
-        blocks.extend(drawing(
+        let of_arm = |arm: &&str| line(arm, arms.find(METRICS[0], arm, MEAN)?);
+        blocks.extend(plot(
             "Mean Dice of networks trained on different scans",
             METRICS[0],
-            rows,
+            "Means over structures and subjects with 95 % intervals.",
+            arms.names.iter().filter_map(of_arm).collect(),
         )?);
         blocks.push(Block::Study(arms.means()));
+        let differences = results.records.iter().filter(|record| is_mean(record));
         blocks.extend(table(
             "Paired differences between arms, of the means over structures",
-            results.records.iter().filter(|r| is_mean(r) && r.group.contains_key(AGAINST)),
-            &[ARM],
+            differences.filter_map(difference),
         ));
         let shares = results.records.iter().filter(|record| record.name == GAP_SHARE);
-        blocks.extend(table("How much of the gap between two arms another closes", shares, &[ARM]));
+        blocks
+            .extend(table("How much of the gap between two arms another closes", shares.map(row)));
         blocks.push(Block::Study(arms.structures()));
         // Copies are told of in another part.
-        blocks.extend(warned(results.warnings.iter().filter(|w| !w.contains("near copy"))));
+        blocks.extend(warned(results.warnings.iter().filter(|w| !w.contains(COPY))));
         Ok(blocks)
     }
 }
@@ -76,13 +77,6 @@ impl<'a> Arms<'a> {
             let is = |key: &str, value: &str| record.group.get(key).is_some_and(|v| v == value);
             record.name == metric && is(ARM, arm) && is(STRUCTURE, structure)
         })
-    }
-
-    fn interval(&self, arm: &str) -> Option<IntervalRow> {
-        let Estimate { value, interval } = estimate(self.find(METRICS[0], arm, MEAN)?);
-        let numbers = [value].into_iter().chain(interval.into_iter().flatten());
-        let label = arm.to_owned();
-        numbers.into_iter().all(f64::is_finite).then_some(IntervalRow { label, value, interval })
     }
 
     fn means(&self) -> StudyTable {
@@ -128,6 +122,14 @@ impl<'a> Arms<'a> {
         };
         Facts(self.names.iter().filter_map(fact).collect())
     }
+}
+
+/// The row of a difference of two arms, which says how likely one as large is by chance.
+fn difference(record: &Record) -> Option<MetricRow> {
+    let group = format!("{} − {}", record.group.get(ARM)?, record.group.get(AGAINST)?);
+    let p = record.settings.value("p_value").and_then(serde_json::Value::as_f64);
+    let p = p.map_or_else(String::new, |p| format!(", p = {p:.4}"));
+    Some(MetricRow { name: record.name.clone() + &p, group, ..row(record) })
 }
 
 fn is_mean(record: &Record) -> bool {

@@ -80,8 +80,8 @@ fn drawing(title: &str, curves: Vec<(String, Vec<[f64; 2]>)>) -> Result<Option<B
         let ([_, first], [at, last]) = (one.points.first()?, one.points.last()?);
         Some(format!("{} from {first:.3} to {last:.3} at step {at:.0}", one.label))
     });
-    let alt = format!("{title}: {}", told.collect::<Vec<_>>().join("; "));
-    let caption = alt.clone();
+    let told = told.collect::<Vec<_>>().join("; ");
+    let (alt, caption) = (format!("{title}: {told}"), format!("Loss {told}."));
     let svg = line_plot(title, &axes, &series)?;
     Ok(Some(Block::Drawing(Drawing { svg, alt, caption })))
 }

@@ -4,16 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use mrisynth_conditioning::LabelScheme;
-use mrisynth_report::page::{Block, Drawing};
+use mrisynth_metrics::{Record, Results};
+use mrisynth_report::page::{Block, Card, Drawing};
 use mrisynth_report::plot::{DistributionRow, distribution_plot};
 use mrisynth_volume::LabelMap;
 
 use super::ResultPage;
-use super::measurements::table;
+use super::measurements::STRUCTURE;
 use crate::error::{Error, Result};
-
-/// The record of an evaluation that is shown; the others of structures are distances of distributions.
-const DIFFERENCE: &str = "Difference of mean volumes";
 
 /// Label maps of real and of synthetic scans.
 ///
@@ -35,10 +33,16 @@ impl ResultPage {
             blocks.extend(sets.drawing(self.scheme.as_ref())?);
         }
         if let Some(results) = self.evaluation_results()? {
-            let shown = results.records.iter().filter(|record| record.name == DIFFERENCE);
-            let caption = "Mean volumes of structures in ml, synthetic minus real, by the label maps of the \
-                           evaluation; its document holds the distances of the distributions, too";
-            blocks.extend(table(caption, shown, &["structure"]));
+            let of_structure = |record: &&Record| record.group.contains_key(STRUCTURE);
+            let records: Vec<Record> =
+                results.records.iter().filter(of_structure).cloned().collect();
+            // Hundreds of rows, as a rule: folded.
+            if !records.is_empty() {
+                let title =
+                    format!("Volumes by structure, {} numbers of the evaluation", records.len());
+                let markdown = Results::new(records).to_markdown();
+                blocks.push(Block::Card(Card { title, markdown }));
+            }
         }
         Ok(blocks)
     }
@@ -51,17 +55,18 @@ impl LabelMapSets {
             paths.iter().map(|path| volumes_ml(path, scheme)).collect::<Result<Vec<_>>>()
         };
         let (real, synthetic) = (volumes(&self.real)?, volumes(&self.synthetic)?);
-        let names: BTreeSet<&String> = real.iter().flat_map(BTreeMap::keys).collect();
-        let of = |set: &[BTreeMap<String, f64>], name: &str| -> Vec<f64> {
-            set.iter().map(|scan| scan.get(name).copied().unwrap_or(0.0)).collect()
+        let numbers: BTreeSet<i32> = real.iter().flat_map(BTreeMap::keys).copied().collect();
+        let of = |set: &[BTreeMap<i32, f64>], number: i32| -> Vec<f64> {
+            set.iter().map(|scan| scan.get(&number).copied().unwrap_or(0.0)).collect()
         };
-        let rows = names.into_iter().filter_map(|name| {
-            let samples = [of(&real, name), of(&synthetic, name)];
+        let rows = numbers.into_iter().filter_map(|number| {
+            let samples = [of(&real, number), of(&synthetic, number)];
             let mean = samples[0].iter().sum::<f64>() / samples[0].len() as f64;
             // What some lack, such as lesions, would leave no room for the others.
             let everywhere = samples[0].iter().all(|ml| *ml > 0.0) && !samples[1].is_empty();
             let samples = samples.map(|ml| ml.iter().map(|ml| 100.0 * ml / mean).collect());
-            everywhere.then(|| DistributionRow { label: format!("{name}, {mean:.1} ml"), samples })
+            let label = format!("{}, {mean:.1} ml", name(number, scheme));
+            everywhere.then_some(DistributionRow { label, samples })
         });
         let rows: Vec<DistributionRow> = rows.collect();
         if rows.is_empty() {
@@ -77,8 +82,8 @@ impl LabelMapSets {
     }
 }
 
-/// The volumes of the scheme's channels that a label map has; without a scheme, of its labels.
-fn volumes_ml(path: &PathBuf, scheme: Option<&LabelScheme>) -> Result<BTreeMap<String, f64>> {
+/// The volumes of the scheme's channels that a label map has, by number; without a scheme, of its labels.
+fn volumes_ml(path: &PathBuf, scheme: Option<&LabelScheme>) -> Result<BTreeMap<i32, f64>> {
     let map = LabelMap::read(path)?;
     let voxel_ml = map.geometry().spacing_mm().into_iter().product::<f64>() / 1000.0;
     let numbers = match scheme {
@@ -87,13 +92,12 @@ fn volumes_ml(path: &PathBuf, scheme: Option<&LabelScheme>) -> Result<BTreeMap<S
             .map_err(|source| Error::Mask { path: path.clone(), source })?,
         None => map,
     };
-    let name = |number: i32| match scheme {
-        Some(scheme) => {
-            let channel = usize::try_from(number - 1).ok();
-            channel.and_then(|i| scheme.channels_config().get(i)).map(|c| c.name.clone())
-        }
-        None => (number != 0).then(|| format!("label {number}")),
-    };
-    let counts = numbers.counts().into_iter();
-    Ok(counts.filter_map(|(number, n)| Some((name(number)?, n as f64 * voxel_ml))).collect())
+    let counts = numbers.counts().into_iter().filter(|(number, _)| *number != 0);
+    Ok(counts.map(|(number, n)| (number, n as f64 * voxel_ml)).collect())
+}
+
+fn name(number: i32, scheme: Option<&LabelScheme>) -> String {
+    let place = usize::try_from(number - 1).ok();
+    let channel = scheme.zip(place).and_then(|(scheme, i)| scheme.channels_config().get(i));
+    channel.map_or_else(|| format!("label {number}"), |channel| channel.name.clone())
 }
