@@ -13,7 +13,7 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Parser;
@@ -23,6 +23,9 @@ use mrisynth_training::{Console, Observer, Stop};
 
 #[global_allocator]
 static MEMORY: candle_nn3d::KeptMemory = candle_nn3d::KeptMemory::new();
+
+/// How often a file or a pipe gets a line of progress.
+const REPEAT: Duration = Duration::from_secs(10);
 
 /// From nothing, or from your own scans, to synthetic brains and a page about them.
 #[derive(Parser)]
@@ -48,8 +51,9 @@ fn main() -> Result<ExitCode> {
     let Arguments { out, data, scheme, quick, seed } = Arguments::parse();
     let effort = if quick { Effort::smoke_test() } else { Effort::default() };
     let quickstart = Quickstart::new(QuickstartConfig { data, scheme, seed, effort })?;
-    let mut teller = Teller { console: Console::stderr(), began: Instant::now(), is_open: false };
     let begun = Instant::now();
+    let console = Console::stderr();
+    let mut teller = Teller { console, began: begun, told: begun, is_open: false };
     let page = quickstart.run(&out, &Stop::on_signals()?, &mut |event| teller.tell(event, ""))?;
     let Some(page) = page else {
         eprintln!("stopped; the same command goes on");
@@ -65,6 +69,8 @@ struct Teller {
     console: Console<std::io::Stderr>,
     /// When the present stage began.
     began: Instant,
+    /// When a line was last told of it.
+    told: Instant,
     /// Whether a line is being drawn over.
     is_open: bool,
 }
@@ -92,19 +98,21 @@ impl Teller {
         eprintln!("{start}{text}");
     }
 
-    /// Drawn over and over on a terminal; elsewhere the end alone.
+    /// Drawn over and over on a terminal; a line now and then elsewhere.
     fn progress(&mut self, done: usize, of: usize) {
-        let left = self.began.elapsed().as_secs_f64() * (of - done) as f64 / done.max(1) as f64;
-        match (stderr().is_terminal(), done == of) {
-            (true, _) => {
-                let left = if done == 0 { String::new() } else { format!("  {left:.0} s left") };
-                // Nobody looking is no reason to end.
-                let _ =
-                    write!(stderr(), "\r  {done}/{of}{left}\x1b[K").and_then(|()| stderr().flush());
-                self.is_open = true;
-            }
-            (false, true) => self.line(&format!("  {done} of {of}")),
-            (false, false) => {}
+        if done == 0 {
+            self.began = Instant::now();
+            return;
+        }
+        let left = self.began.elapsed().as_secs_f64() * (of - done) as f64 / done as f64;
+        let text = format!("  {done} of {of}, {left:.0} s left");
+        if stderr().is_terminal() {
+            // Nobody looking is no reason to end.
+            let _ = write!(stderr(), "\r{text}\x1b[K").and_then(|()| stderr().flush());
+            self.is_open = true;
+        } else if self.told.elapsed() >= REPEAT {
+            self.told = Instant::now();
+            self.line(&text);
         }
     }
 }

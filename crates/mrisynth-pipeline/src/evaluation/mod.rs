@@ -97,9 +97,9 @@ pub fn evaluate(
 pub(crate) enum Scope {
     /// All there is.
     Everything,
-    /// All but copies and attacks: beside scans that the generator did not see.
-    Quality,
-    /// Copies and attacks alone: beside the scans that it has seen.
+    /// All but copies, attacks and volumes: beside the scans whose masks the synthetic ones were made of.
+    SameMasks,
+    /// Copies and attacks alone: beside the scans that the generator has seen.
     Privacy,
 }
 
@@ -123,11 +123,13 @@ pub(crate) fn measure(
         set_diversity::measure(&comparison, &mut results, observer)?;
         set_distances::measure(&comparison, &features, &mut results, observer)?;
     }
-    if scope != Scope::Quality {
+    if scope != Scope::SameMasks {
         privacy::measure(&comparison, &features, &mut results, observer)?;
     }
-    if scope != Scope::Privacy {
+    if scope == Scope::Everything {
         plots.extend(structure_volumes::measure(&comparison, &mut results, observer)?);
+    }
+    if scope != Scope::Privacy {
         paired_images::measure(&comparison, &mut results, observer)?;
     }
     plots.extend(interval_plots::of(&results)?);

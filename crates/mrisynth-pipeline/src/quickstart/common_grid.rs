@@ -45,10 +45,13 @@ pub(super) fn to_common_grid(
         let regrid = conversion.regrid(labels.geometry())?;
         let labels = regrid.apply_labels(&labels, config.labels)?.with_geometry(grid)?;
         labels.write(folder.join(&mask_name), &WriteOptions::default())?;
+        // Without what else is known of people: so few are not to be compared by group.
         moved.push(Visit {
+            subject: visit.subject.clone(),
+            session: visit.session.clone(),
             images: [(suffix.clone(), image_name.into())].into(),
             mask: Some(mask_name.into()),
-            ..visit.clone()
+            ..Visit::default()
         });
         observer();
     }

@@ -1,10 +1,9 @@
 //! The stages that measure: synthetic scans beside real ones, and beside their masks.
 
-use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use mrisynth_cohort::{Manifest, Visit};
-use mrisynth_conditioning::IdSpace;
 use mrisynth_metrics::Results;
 use mrisynth_metrics::uncertainty::BootstrapConfig;
 use serde_json::{Value, json};
@@ -18,24 +17,25 @@ use crate::cohort_source::open_cohort;
 use crate::conversion::Conversion;
 use crate::error::Result;
 use crate::evaluation::{EvaluationConfig, EvaluationEvent, ScanSet, Scope, measure};
+use crate::mask_file::MaskFile;
 use crate::mask_following::MaskFollowing;
-use crate::segmentation::load_predictor;
-use crate::stage_graph::{StageEnd, Work, reason_of_skipping};
+use crate::segmentation::{load_predictor, segment_cohort};
+use crate::stage_graph::{StageEnd, Work, files_below, reason_of_skipping};
 
-const FOUND: &str = "mask-following.json";
+const FOLLOWED: &str = "mask-following.json";
+const FOUND: &str = "found";
 
 /// Compares synthetic scans with real ones: of held-out people as to quality, of training subjects as to
 /// copies.
 pub(super) struct EvaluationStage;
 
 impl EvaluationStage {
-    fn config(context: &Context<'_>) -> Result<EvaluationConfig> {
-        Ok(EvaluationConfig {
+    fn config(context: &Context<'_>) -> EvaluationConfig {
+        EvaluationConfig {
             bootstrap: context.config.effort.resamples,
-            numbered_labels: context.plan()?.scheme.ids == IdSpace::Own,
             seed: context.config.seed,
             ..EvaluationConfig::default()
-        })
+        }
     }
 
     /// Held-out, synthetic and training scans, on one grid.
@@ -43,7 +43,7 @@ impl EvaluationStage {
         let plan = context.plan()?;
         let real = context.first_visits(&plan.test)?;
         let training = context.first_visits(&plan.training)?;
-        let synthetic = known_as(&scans_of(&scans_in(&work.folder_of(HELD_OUT)))?, &real);
+        let synthetic = scans_of(&scans_in(&work.folder_of(HELD_OUT)))?;
         let conversion = Conversion::new(&context.experiment()?.data)?;
         let folder = work.folder();
         let (mut done, of) = (0, real.len() + training.len() + synthetic.len());
@@ -78,7 +78,7 @@ impl PlannedStage for EvaluationStage {
     fn settings(&self, context: &Context<'_>) -> Result<Value> {
         let plan = context.plan()?;
         Ok(json!({
-            "config": Self::config(context)?, "training": plan.training, "test": plan.test,
+            "config": Self::config(context), "training": plan.training, "test": plan.test,
             "data": context.experiment()?.data,
         }))
     }
@@ -91,14 +91,14 @@ impl PlannedStage for EvaluationStage {
         if work.stop.is_requested() {
             return Ok(StageEnd::Stopped);
         }
-        let config = Self::config(context)?;
+        let config = Self::config(context);
         let folder = work.folder();
         let mut observer = |event: &EvaluationEvent| {
             let EvaluationEvent::Progress { done, of, .. } = event;
             work.progress(*done, *of);
         };
         let mut found =
-            measure(Scope::Quality, [&held_out, &synthetic], None, &config, &mut observer)?;
+            measure(Scope::SameMasks, [&held_out, &synthetic], None, &config, &mut observer)?;
         let sets = [&training, &synthetic];
         let privacy = measure(Scope::Privacy, sets, Some(&held_out), &config, &mut observer)?;
         found.results.records.extend(privacy.results.records);
@@ -111,7 +111,7 @@ impl PlannedStage for EvaluationStage {
     }
 }
 
-/// The visits of a folder of synthetic scans, with whole paths.
+/// The scans of a folder of synthetic ones, with whole paths.
 fn scans_of(folder: &Path) -> Result<Vec<Visit>> {
     let cohort = open_cohort(folder)?;
     let whole = |visit: &Visit| {
@@ -124,27 +124,23 @@ fn scans_of(folder: &Path) -> Result<Vec<Visit>> {
     Ok(cohort.visits.iter().map(whole).collect())
 }
 
-/// Synthetic scans with what is known of the people whose masks they were made of, so that they can be
-/// grouped alike.
-fn known_as(synthetic: &[Visit], real: &[Visit]) -> Vec<Visit> {
-    let of: BTreeMap<&str, &Visit> = real.iter().map(|v| (v.subject.as_str(), v)).collect();
-    let known = |scan: &Visit| match of.get(scan.subject.as_str()) {
-        Some(person) => {
-            Visit { images: scan.images.clone(), mask: scan.mask.clone(), ..(*person).clone() }
-        }
-        None => scan.clone(),
-    };
-    synthetic.iter().map(known).collect()
-}
-
 /// Measures whether scans follow their masks.
 pub(super) struct FollowingStage;
 
 impl FollowingStage {
     /// What was found.
     pub(super) fn results_in(folder: &Path) -> Result<Option<Results>> {
-        let path = folder.join(FOUND);
+        let path = folder.join(FOLLOWED);
         Ok(path.is_file().then(|| Results::read(path)).transpose()?)
+    }
+
+    /// What a network that learnt from real scans found in the synthetic ones; nothing without a network.
+    pub(super) fn found_in(folder: &Path) -> Result<Vec<PathBuf>> {
+        let found = folder.join(FOUND);
+        match found.is_dir() {
+            true => Ok(MaskFile::find(found)?.into_iter().map(|mask| mask.path).collect()),
+            false => Ok(Vec::new()),
+        }
     }
 }
 
@@ -169,6 +165,7 @@ impl PlannedStage for FollowingStage {
 
     fn run(&self, context: &Context<'_>, work: &mut Work<'_>) -> Result<StageEnd> {
         let plan = context.plan()?;
+        let (folder, stop) = (work.folder(), work.stop);
         let synthetic = open_cohort(scans_in(&work.folder_of(HELD_OUT)))?;
         let real = Manifest::new("", context.first_visits(&plan.test)?);
         let study = work.folder_of(STUDY);
@@ -177,6 +174,20 @@ impl PlannedStage for FollowingStage {
             Some(_) => None,
             None => Some(load_predictor(StudyStage::real_run_in(&study, context.config.seed))?.0),
         };
+        let mut outputs = vec![PathBuf::from(FOLLOWED)];
+        if let Some(segmenter) = &segmenter {
+            let images = [plan.image.clone()];
+            let mut observer = |done: usize, of: usize| {
+                work.progress(done, of);
+                if stop.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let found = folder.join(FOUND);
+            segment_cohort(segmenter, &images, &synthetic, &found, &mut observer)?;
+            if stop.is_requested() {
+                return Ok(StageEnd::Stopped);
+            }
+            outputs.extend(files_below(&found, &folder, &[".nii.gz"])?);
+        }
         let scheme = plan.label_scheme()?;
         let following = MaskFollowing {
             synthetic: &synthetic,
@@ -187,7 +198,7 @@ impl PlannedStage for FollowingStage {
         };
         let resamples = context.config.effort.resamples;
         let intervals = BootstrapConfig { resamples, ..BootstrapConfig::default() };
-        following.measure(&intervals)?.write(work.folder().join(FOUND))?;
-        Ok(StageEnd::Done(vec![FOUND.into()]))
+        following.measure(&intervals)?.write(folder.join(FOLLOWED))?;
+        Ok(StageEnd::Done(outputs))
     }
 }

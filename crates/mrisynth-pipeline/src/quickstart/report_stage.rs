@@ -15,6 +15,7 @@ use super::context::{
 use super::measurement_stages::FollowingStage;
 use super::plan::Plan;
 use super::scan_stages::{EditedStage, HeldOutStage, scans_in};
+use super::study_stage::StudyStage;
 use crate::cohort_source::open_cohort;
 use crate::error::{Error, Result};
 use crate::mask_file::MaskFile;
@@ -156,16 +157,28 @@ fn cases(context: &Context<'_>, plan: &Plan) -> Result<Vec<PageCase>> {
     Ok(cases)
 }
 
-/// Masks that scans were learnt from beside those that scans were made of.
+/// What a network that learnt from real scans finds in held-out real and synthetic scans of the same
+/// masks; without a network the masks themselves.
 fn volumes(context: &Context<'_>, plan: &Plan) -> Result<Option<LabelMapSets>> {
+    let held_out = context.first_visits(&plan.test)?;
+    let found = FollowingStage::found_in(&context.folder(FOLLOWING))?;
+    if !found.is_empty() {
+        let of = |visit: &Visit| {
+            StudyStage::found_in(&context.folder(STUDY), context.config.seed, visit)
+        };
+        let what = "By what a network that learnt from the real training scans finds in held-out real scans \
+                    and in the synthetic scans of the same masks.";
+        let real = held_out.iter().map(of).collect();
+        return Ok(Some(LabelMapSets { what: what.into(), real, synthetic: found }));
+    }
     let edited = context.folder(EDITED);
-    if plan.test.is_empty() || reason_of_skipping(&edited)?.is_some() {
+    if reason_of_skipping(&edited)?.is_some() {
         return Ok(None);
     }
     let paths = |masks: Vec<MaskFile>| masks.into_iter().map(|mask| mask.path).collect();
     let real = paths(MaskFile::of_visits(&context.first_visits(&plan.training)?));
-    let held_out = MaskFile::of_visits(&context.first_visits(&plan.test)?);
-    let synthetic = held_out.into_iter().chain(MaskFile::find(edited.join("masks"))?);
+    let synthetic = MaskFile::of_visits(&held_out).into_iter();
+    let synthetic = synthetic.chain(MaskFile::find(edited.join("masks"))?);
     let what = "By the masks that the generator learnt from, and those that scans were made of, edited ones \
                 included.";
     Ok(Some(LabelMapSets { what: what.into(), real, synthetic: paths(synthetic.collect()) }))

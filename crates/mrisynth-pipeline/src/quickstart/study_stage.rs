@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use mrisynth_cohort::Visit;
 use mrisynth_metrics::uncertainty::BootstrapConfig;
 use serde_json::{Value, json};
 
@@ -9,11 +10,11 @@ use super::context::{COHORT, Context, GENERATOR, PLAN, PlannedStage, STUDY};
 use super::plan::Plan;
 use super::scan_stages::study_edits;
 use crate::error::{Error, Result};
-use crate::segmentation::SegmentationExperiment;
+use crate::segmentation::{SegmentationExperiment, prediction_name};
 use crate::stage_graph::{StageEnd, Work};
 use crate::study::{
     ArmConfig, ArmTraining, AugmentationStudy, FORMAT, GeneratorSource, GeneratorTraining,
-    MeasuredOn, Members, RealScans, SplitConfig, StudyConfig, SynthesisConfig, VERSION,
+    MeasuredOn, Members, Prediction, RealScans, SplitConfig, StudyConfig, SynthesisConfig, VERSION,
 };
 
 const REAL: &str = "real";
@@ -28,6 +29,12 @@ impl StudyStage {
     pub(super) fn real_run_in(folder: &Path, seed: u64) -> PathBuf {
         let arm = arm(REAL, RealScans::Training, &[]);
         ArmTraining::run_in(&folder.join(ArmTraining::stage_of(&arm, first_seed(seed))))
+    }
+
+    /// What that network found in the scans of a visit.
+    pub(super) fn found_in(folder: &Path, seed: u64, visit: &Visit) -> PathBuf {
+        let arm = arm(REAL, RealScans::Training, &[]);
+        folder.join(Prediction::stage_of(&arm, first_seed(seed))).join(prediction_name(visit))
     }
 
     /// The study: real scans, synthetic ones of the same people's masks, and both.

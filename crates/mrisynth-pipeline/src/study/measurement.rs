@@ -19,7 +19,7 @@ use crate::stage_graph::{Stage, StageEnd, Work};
 const SCORES: &str = "scores.json";
 
 /// Segments the measured scans.
-pub(super) struct Prediction<'a> {
+pub(crate) struct Prediction<'a> {
     study: &'a AugmentationStudy,
     training: String,
     name: String,
@@ -31,7 +31,8 @@ impl<'a> Prediction<'a> {
         Self { study, training, name }
     }
 
-    fn stage_of(arm: &ArmConfig, seed: u64) -> String {
+    /// The name of the stage of an arm and a seed; its folder holds the label maps.
+    pub(crate) fn stage_of(arm: &ArmConfig, seed: u64) -> String {
         format!("prediction-{}-{seed}", arm.name)
     }
 }

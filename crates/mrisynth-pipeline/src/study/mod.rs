@@ -35,5 +35,6 @@ pub(crate) use comparison::GAP_SHARE;
 pub use config::{ArmConfig, GeneratorSource, MeasuredOn, RealScans, StudyConfig, SynthesisConfig};
 pub(crate) use config::{FORMAT, VERSION};
 pub(crate) use generator_training::{GeneratorTraining, train_generator};
+pub(crate) use measurement::Prediction;
 pub use published::{PUBLISHED, PublishedResult};
 pub use split::{Members, SplitConfig, StudySplit};
