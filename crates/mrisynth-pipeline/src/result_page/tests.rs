@@ -23,6 +23,7 @@ fn scheme() -> LabelScheme {
         name: "tissues of our own".into(),
         ids: IdSpace::Own,
         coding: Coding::Signed,
+        partners: Vec::new(),
         background: vec![0.into()],
         channels: vec![channel("marrow", 7, [250, 1, 2]), channel("bark", 9, [3, 4, 250])],
     })
