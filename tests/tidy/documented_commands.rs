@@ -5,9 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::{all_files, complain, root, text_of};
 
-/// Written about before it is there.
-const COMING: [&str; 2] = ["quickstart", "review"];
-
 /// A call of an example: its name and the flags behind it.
 #[derive(Debug, PartialEq)]
 struct Call {
@@ -76,7 +73,6 @@ fn source_of(example: &str) -> Option<String> {
 
 fn call_complaints(path: &str, text: &str) -> Vec<String> {
     let of = |call: Call| match source_of(&call.example) {
-        None if COMING.contains(&call.example.as_str()) => Vec::new(),
         None => vec![format!("{path}: there is no example {}", call.example)],
         Some(source) => {
             let known = flags_of(&source);
