@@ -26,6 +26,8 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
 import numpy as np
 from safetensors.numpy import save_file
 
+from sides import Side, frobenius, measure
+
 CLASSES = 5
 # nnU-Net's channels and two convolutions a stage, at four stages: what a patch of 64 voxels asks for.
 NN_UNET = {"architecture": "nn_unet", "in_channels": 1, "classes": CLASSES, "base_channels": 32,
@@ -35,27 +37,6 @@ NN_UNET = {"architecture": "nn_unet", "in_channels": 1, "classes": CLASSES, "bas
 SEG_RES_NET = {"architecture": "seg_res_net", "in_channels": 1, "out_channels": CLASSES, "init_filters": 8,
                "num_groups": 8, "blocks_down": [1, 2, 2, 4], "blocks_up": [1, 1, 1]}
 HERE = Path(__file__).parent
-
-
-class Side:
-    def __init__(self, name, command):
-        self.name = name
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            sys.exit(f"{self.name} failed at {command!r}")
-        return answer
-
-    def times(self):
-        return [float(word) for word in self.ask("time").split()]
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def write_inputs(folder, batch, patch, scan):
@@ -68,29 +49,6 @@ def write_inputs(folder, batch, patch, scan):
     save_file({"patches": image, "classes": fine, "scan": scan}, folder / "inputs.safetensors")
 
 
-def frobenius(ours, theirs):
-    ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
-    return np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
-
-
-def measure(folder, sides):
-    """By side: the least seconds on the clock and of the processors, the result, and peak MiB."""
-    taken = {side.name: [] for side in sides}
-    for round_number in range(options.rounds + 1):
-        for side in sides:
-            seconds = side.times()
-            if round_number > 0:
-                taken[side.name].append(seconds)
-    outcome = {}
-    for side in sides:
-        memory = float(side.ask("memory"))
-        side.ask(f"keep {folder / 'result.raw'}")
-        result = np.fromfile(folder / "result.raw", "<f4")
-        outcome[side.name] = (*np.min(taken[side.name], axis=0), result, memory)
-        side.close()
-    return outcome
-
-
 def row(folder, name, config, job, sizes, goal):
     if options.only not in name:
         return []
@@ -100,7 +58,7 @@ def row(folder, name, config, job, sizes, goal):
     write_inputs(folder, *sizes)
     sides = [Side("ours", [options.ours, folder, job])]
     sides += [Side(f, [*python, f, folder, job]) for f in ("contiguous", "channels_last")]
-    outcome = measure(folder, sides)
+    outcome = measure(folder, sides, options.rounds)
     ours = outcome.pop("ours")
     fastest, best = min(outcome.items(), key=lambda side: side[1][0])
     least = min(o[3] for o in outcome.values())

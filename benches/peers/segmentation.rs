@@ -5,22 +5,21 @@
 //! work once and prints seconds on the clock and of the processors; `keep FILE` writes the result, raw
 //! little-endian f32; `memory` prints the greatest memory so far, in MiB.
 
-use std::io::{BufRead, Write};
-use std::path::Path;
-use std::time::Instant;
+mod serving;
 
-use candle_core::{DType, Device, Tensor};
+use std::path::Path;
+
+use candle_core::DType;
 use candle_nn3d::{Gradients, Matching, NamedTensors, ParameterStore, value_and_gradients};
 use mrisynth_segmentation::{
     Recipe, Segmenter, SegmenterConfig, SlidingWindow, SlidingWindowConfig, TargetClasses,
     deeply_supervised,
 };
 
+use serving::{Result, Work, serve};
+
 #[global_allocator]
 static MEMORY: candle_nn3d::KeptMemory = candle_nn3d::KeptMemory::new();
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
-type Work = Box<dyn FnMut() -> Result<Tensor>>;
 
 /// The network of `config.json` with the weights of `weights.safetensors`.
 fn network(folder: &Path) -> Result<(Segmenter, ParameterStore)> {
@@ -72,50 +71,12 @@ fn prediction(folder: &Path) -> Result<Work> {
     Ok(Box::new(move || Ok(window.run(&scan, |patch| network.forward(patch))?)))
 }
 
-/// Seconds that all threads of this process have computed, as Linux counts them.
-fn processor_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
-    Some((ticks(11)? + ticks(12)?) / 100.0)
-}
-
-fn peak_mib() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
-}
-
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let mut work = match words[..] {
+    serve(match words[..] {
         [folder, "--train"] => training(Path::new(folder))?,
         [folder, "--predict"] => prediction(Path::new(folder))?,
         _ => return Err("peer_segmentation FOLDER (--train | --predict)".into()),
-    };
-    let mut stdout = std::io::stdout().lock();
-    for line in std::io::stdin().lock().lines() {
-        let line = line?;
-        match &line.split_whitespace().collect::<Vec<_>>()[..] {
-            ["time"] => {
-                let (start, processor) = (Instant::now(), processor_seconds());
-                work()?;
-                let seconds = start.elapsed().as_secs_f64();
-                let spent =
-                    processor_seconds().zip(processor).map(|(after, before)| after - before);
-                writeln!(stdout, "{seconds} {}", spent.unwrap_or(f64::NAN))?;
-            }
-            ["keep", path] => {
-                let values = work()?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
-                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                std::fs::write(path, bytes)?;
-                writeln!(stdout, "kept")?;
-            }
-            ["memory"] => writeln!(stdout, "{}", peak_mib().unwrap_or(f64::NAN))?,
-            other => return Err(format!("no such command: {other:?}").into()),
-        }
-        stdout.flush()?;
-    }
-    Ok(())
+    })
 }

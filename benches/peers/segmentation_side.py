@@ -11,12 +11,13 @@ once and prints seconds on the clock and of the processors; `keep FILE` writes t
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+
+from sides import serve
 
 FORMAT, FOLDER, JOB = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 MEMORY_FORMAT = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last_3d}[FORMAT]
@@ -128,28 +129,11 @@ def prediction():
     return work
 
 
-def peak_mib():
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) / 1024
-
-
 def main():
     if JOB == "--make":
         return make()
     work = training() if JOB == "--train" else prediction()
-    for line in sys.stdin:
-        command, *arguments = line.split()
-        if command == "time":
-            start, processor = time.perf_counter(), time.process_time()
-            work()
-            print(time.perf_counter() - start, time.process_time() - processor)
-        elif command == "keep":
-            np.asarray(work(), "<f4").tofile(arguments[0])
-            print("kept")
-        elif command == "memory":
-            print(peak_mib())
-        sys.stdout.flush()
+    serve(work)
 
 
 if __name__ == "__main__":

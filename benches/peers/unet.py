@@ -28,31 +28,12 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
 import numpy as np
 from safetensors.numpy import save_file
 
+from sides import Side, frobenius, measure
+
 CONFIG = {"architecture": "diffusion_unet", "spatial_dims": 3, "in_channels": 1, "out_channels": 1,
           "channels": [128, 128, 256], "attention_levels": [False, False, True],
           "num_res_blocks": 2, "num_head_channels": [0, 0, 256], "norm_num_groups": 32}
 HERE = Path(__file__).parent
-
-
-class Side:
-    def __init__(self, name, command):
-        self.name = name
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            sys.exit(f"{self.name} failed at {command!r}")
-        return answer
-
-    def times(self):
-        return [float(word) for word in self.ask("time").split()]
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def write_network(folder):
@@ -81,29 +62,6 @@ def write_inputs(folder, space):
               folder / "inputs.safetensors")
 
 
-def frobenius(ours, theirs):
-    ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
-    return np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
-
-
-def measure(folder, sides):
-    """By side: the least seconds on the clock and of the processors, the result, and peak MiB."""
-    taken = {side.name: [] for side in sides}
-    for round_number in range(options.rounds + 1):
-        for side in sides:
-            seconds = side.times()
-            if round_number > 0:
-                taken[side.name].append(seconds)
-    outcome = {}
-    for side in sides:
-        memory = float(side.ask("memory"))
-        side.ask(f"keep {folder / 'result.raw'}")
-        result = np.fromfile(folder / "result.raw", "<f4")
-        outcome[side.name] = (*np.min(taken[side.name], axis=0), result, memory)
-        side.close()
-    return outcome
-
-
 def row(folder, name, dtype, space, flags, goals):
     if options.only not in name:
         return None
@@ -116,7 +74,7 @@ def row(folder, name, dtype, space, flags, goals):
         subprocess.run([*python, "convert", folder], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
         sides.append(Side("openvino", [*python, f"openvino-{dtype}", folder]))
-    outcome = measure(folder, sides)
+    outcome = measure(folder, sides, options.rounds)
     ours = outcome.pop("ours")
     speed_goal, memory_goal = goals
     rows = []

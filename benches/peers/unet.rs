@@ -4,11 +4,11 @@
 //! and prints seconds on the clock and of the processors; `keep FILE` writes the result, raw
 //! little-endian f32; `memory` prints the greatest memory so far, in MiB.
 
-use std::io::{BufRead, Write};
-use std::path::Path;
-use std::time::Instant;
+mod serving;
 
-use candle_core::{DType, Device, Tensor};
+use std::path::Path;
+
+use candle_core::{DType, Tensor};
 use candle_nn3d::{
     Adam, AdamSettings, ChannelsLast, Gradients, NamedTensors, Optimiser, ParameterStore, ops,
     value_and_gradients,
@@ -19,11 +19,10 @@ use mrisynth_schedulers::{
 };
 use mrisynth_unet::{CheckpointPart, NetworkConfig, Unet, UnetConfig, UnetInput, read_weights};
 
+use serving::{Result, Work, serve};
+
 #[global_allocator]
 static MEMORY: candle_nn3d::KeptMemory = candle_nn3d::KeptMemory::new();
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
-type Work = Box<dyn FnMut() -> Result<Tensor>>;
 
 fn forward(config: &UnetConfig, folder: &Path, dtype: DType) -> Result<Work> {
     let mut unet = Unet::load(config, folder.join("weights.safetensors"), dtype)?.unet;
@@ -91,20 +90,6 @@ fn wrapped(error: mrisynth_unet::Error) -> candle_core::Error {
     candle_core::Error::wrap(error)
 }
 
-/// Seconds that all threads of this process have computed, as Linux counts them.
-fn processor_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
-    Some((ticks(11)? + ticks(12)?) / 100.0)
-}
-
-fn peak_mib() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
-}
-
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [dtype, folder, flags @ ..] = &words[..] else {
@@ -112,36 +97,12 @@ fn main() -> Result<()> {
     };
     let folder = Path::new(folder);
     let config = NetworkConfig::read(folder.join("config.json"))?.config;
-    let mut work = match flags {
+    serve(match flags {
         [] => forward(&config, folder, dtype.parse()?)?,
         [flag] if flag == "--train" => training(&config, folder)?,
         [flag, steps] if flag == "--sample" => {
             sampling(&config, folder, dtype.parse()?, steps.parse()?)?
         }
         other => return Err(format!("no such flags: {other:?}").into()),
-    };
-    let mut stdout = std::io::stdout().lock();
-    for line in std::io::stdin().lock().lines() {
-        let line = line?;
-        match &line.split_whitespace().collect::<Vec<_>>()[..] {
-            ["time"] => {
-                let (start, processor) = (Instant::now(), processor_seconds());
-                work()?;
-                let seconds = start.elapsed().as_secs_f64();
-                let spent =
-                    processor_seconds().zip(processor).map(|(after, before)| after - before);
-                writeln!(stdout, "{seconds} {}", spent.unwrap_or(f64::NAN))?;
-            }
-            ["keep", path] => {
-                let values = work()?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
-                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                std::fs::write(path, bytes)?;
-                writeln!(stdout, "kept")?;
-            }
-            ["memory"] => writeln!(stdout, "{}", peak_mib().unwrap_or(f64::NAN))?,
-            other => return Err(format!("no such command: {other:?}").into()),
-        }
-        stdout.flush()?;
-    }
-    Ok(())
+    })
 }

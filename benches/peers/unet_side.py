@@ -10,11 +10,12 @@ writes the result as raw f32; `memory` prints the greatest memory so far in MiB.
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
+
+from sides import serve
 
 SIDE, FOLDER, TRAIN = sys.argv[1], Path(sys.argv[2]), "--train" in sys.argv
 STEPS = int(sys.argv[sys.argv.index("--sample") + 1]) if "--sample" in sys.argv else 0
@@ -124,29 +125,12 @@ def convert():
     openvino.save_model(model, FOLDER / "model.xml", compress_to_fp16=False)
 
 
-def peak_mib():
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) / 1024
-
-
 def main():
     if SIDE == "convert":
         return convert()
     with_torch = torch_training if TRAIN else torch_sampling if STEPS else torch_forward
     work = openvino_forward() if LIBRARY == "openvino" else with_torch()
-    for line in sys.stdin:
-        command, *arguments = line.split()
-        if command == "time":
-            start, processor = time.perf_counter(), time.process_time()
-            work()
-            print(time.perf_counter() - start, time.process_time() - processor)
-        elif command == "keep":
-            np.asarray(work(), "<f4").tofile(arguments[0])
-            print("kept")
-        elif command == "memory":
-            print(peak_mib())
-        sys.stdout.flush()
+    serve(work)
 
 
 if __name__ == "__main__":
