@@ -32,7 +32,7 @@ pub(super) fn warned<'a>(warnings: impl Iterator<Item = &'a String>) -> Vec<Bloc
 /// Rows below a caption; none without rows.
 pub(super) fn table(caption: &str, rows: impl Iterator<Item = MetricRow>) -> Option<Block> {
     let (caption, rows) = (caption.to_owned(), rows.collect::<Vec<_>>());
-    (!rows.is_empty()).then(|| Block::Metrics(MetricTable { caption, rows }))
+    (!rows.is_empty()).then_some(Block::Metrics(MetricTable { caption, rows }))
 }
 
 /// A record as a row of a table.
