@@ -142,7 +142,7 @@ fn own_scans_of_few_people_are_learnt_from_and_what_they_are_too_few_for_is_told
     for stage in ["held-out", "edited"] {
         let scans = mrisynth_pipeline::open_cohort(out.join(stage).join("scans")).unwrap();
         assert_eq!(scans.visits.len(), 1, "{stage}");
-        let scan = Volume::read(scans.resolve(&scans.visits[0].images["T2w"])).unwrap();
+        let scan: Volume = Volume::read(scans.resolve(&scans.visits[0].images["T2w"])).unwrap();
         assert_eq!(scan.geometry().orientation().to_string(), "PSR");
     }
     let again = run(&config, &out, usize::MAX).unwrap();
