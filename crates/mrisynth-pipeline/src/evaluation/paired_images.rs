@@ -25,8 +25,6 @@ use crate::mask_file::mask_identity;
 
 /// The range of rescaled intensities.
 const RANGE: DataRange = DataRange::Fixed(1.0);
-/// The fewest voxels of a window that sees structure.
-const SMALLEST_WINDOW: usize = 3;
 
 /// MAE, PSNR, SSIM and MS-SSIM of every synthetic scan against the real one of the same subject with
 /// the same mask, as means over subjects, of everybody and by group.
@@ -47,10 +45,6 @@ pub(super) fn measure(
         }
     };
     let metrics = Metrics::of(real.volume(0)?.geometry().shape())?;
-    if metrics.windows.is_none() {
-        let reason = format!("an axis has fewer than {SMALLEST_WINDOW} voxels");
-        results.warnings.push(format!("SSIM, paired and MS-SSIM, paired are left out: {reason}"));
-    }
     let values = told(pairs.iter(), "pairs", observer, |&[r, s]| {
         metrics.values(&ImagePair::new(&real.volume(r)?, &synthetic.volume(s)?)?)
     })?;
@@ -104,46 +98,38 @@ fn mean(
 
 /// What is measured of volumes of one shape.
 struct Metrics {
-    /// None where no window fits.
-    windows: Option<(SsimConfig, MsSsimConfig)>,
+    ssim: SsimConfig,
+    ms_ssim: MsSsimConfig,
 }
 
 impl Metrics {
     /// Windows of 11 voxels, or the largest that fit.
     fn of(shape: [usize; 3]) -> Result<Self> {
         let shortest = shape.into_iter().min().unwrap_or(0);
-        if shortest < SMALLEST_WINDOW {
-            return Ok(Self { windows: None });
-        }
+        let odd = shortest.saturating_sub(usize::from(shortest.is_multiple_of(2)));
         let usual = SsimConfig::default().window;
-        let odd = shortest - usize::from(shortest.is_multiple_of(2));
         let window = GaussianWindow { size: usual.size.min(odd), ..usual };
         let ssim = SsimConfig { window, data_range: RANGE, ..SsimConfig::default() };
         let fit = WindowFit::Auto;
         let ms_ssim = MsSsimConfig { fit, data_range: RANGE, ..MsSsimConfig::default() };
-        Ok(Self { windows: Some((ssim, ms_ssim.resolved(shape)?)) })
+        Ok(Self { ssim, ms_ssim: ms_ssim.resolved(shape)? })
     }
 
-    fn names(&self) -> Vec<(&'static str, Settings)> {
-        let range =
-            Settings::new().with("data_range", serde_json::to_value(RANGE).unwrap_or_default());
-        let mut names =
-            vec![("MAE, paired", Settings::new()), ("PSNR, paired", range.with("unit", "dB"))];
-        if let Some((ssim, ms_ssim)) = &self.windows {
-            names.push(("SSIM, paired", Settings::of(ssim)));
-            names.push(("MS-SSIM, paired", Settings::of(ms_ssim)));
-        }
-        names
+    fn names(&self) -> [(&'static str, Settings); 4] {
+        let range = serde_json::to_value(RANGE).unwrap_or_default();
+        let of_psnr = Settings::new().with("data_range", range).with("unit", "dB");
+        [
+            ("MAE, paired", Settings::new()),
+            ("PSNR, paired", of_psnr),
+            ("SSIM, paired", Settings::of(&self.ssim)),
+            ("MS-SSIM, paired", Settings::of(&self.ms_ssim)),
+        ]
     }
 
     /// In the order of the names.
-    fn values(&self, pair: &ImagePair<'_>) -> Result<Vec<f64>> {
-        let mut values = vec![mae(pair), psnr(pair, RANGE)?];
-        if let Some((of_ssim, of_ms_ssim)) = &self.windows {
-            values.push(ssim(pair, of_ssim)?);
-            values.push(ms_ssim(pair, of_ms_ssim)?.value);
-        }
-        Ok(values)
+    fn values(&self, pair: &ImagePair<'_>) -> Result<[f64; 4]> {
+        let ms_ssim = ms_ssim(pair, &self.ms_ssim)?.value;
+        Ok([mae(pair), psnr(pair, RANGE)?, ssim(pair, &self.ssim)?, ms_ssim])
     }
 }
 
@@ -163,11 +149,11 @@ fn pairs(real: &ScanSet, synthetic: &ScanSet) -> Result<Vec<[usize; 2]>> {
         let Some(mask) = identity(scan)? else { continue };
         let mut fitting = Vec::new();
         for &r in candidates {
-            let candidate = &real.scans()[r];
-            if let Entry::Vacant(unread) = of_real.entry(r) {
-                unread.insert(identity(candidate)?);
-            }
-            if of_real.get(&r).is_some_and(|of| of.as_ref() == Some(&mask)) {
+            let of_candidate = match of_real.entry(r) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(identity(&real.scans()[r])?),
+            };
+            if of_candidate.as_ref() == Some(&mask) {
                 fitting.push(r);
             }
         }

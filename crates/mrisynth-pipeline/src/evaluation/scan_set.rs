@@ -53,7 +53,7 @@ impl ScanSet {
     ///
     /// # Errors
     /// [`Error::Argument`] for a path where there is nothing, or no image; [`Error::Cohort`] for a
-    /// manifest that cannot be read; [`Error::Io`].
+    /// manifest or a tree that cannot be read; [`Error::Io`].
     pub fn find(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if !path.exists() {
@@ -62,11 +62,10 @@ impl ScanSet {
         let scans = if Manifest::path_in(path).exists() {
             Self::visits(&Manifest::open(path)?, None)
         } else {
-            let found = scan(path, &ScanOptions::default()).ok();
-            let scans = found.map(|found| Self::visits(&found.manifest, None));
-            match scans.filter(|scans| !scans.is_empty()) {
-                Some(scans) => scans,
-                None => Self::files(path)?,
+            let tree = scan(path, &ScanOptions::default())?;
+            match Self::visits(&tree.manifest, None) {
+                none if none.is_empty() => Self::files(path)?,
+                scans => scans,
             }
         };
         let nothing = || Error::argument("scans", format!("none in {}", path.display()), "images");
