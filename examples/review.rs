@@ -101,7 +101,8 @@ struct Scan {
     volume: Volume,
 }
 
-/// A few scans of a cohort at random, of as many subjects; subjects whose other scan is on the sheet come last.
+/// A few scans of a cohort at random, each of another subject; those whose other scan is on the sheet come
+/// last.
 fn chosen(path: &Path, arguments: &Make, shown: &BTreeSet<String>) -> Result<Vec<Scan>> {
     let cohort = open_cohort(path)?;
     let modality = &arguments.modality;

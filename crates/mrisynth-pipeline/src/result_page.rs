@@ -1,8 +1,8 @@
 //! What came out of an experiment, as one page: pictures, curves, tables, cards and provenance.
 //!
 //! A [`ResultPage`] is filled from what lies in folders: a training run, synthetic scans, an evaluation, a
-//! study. It measures nothing but volumes of label maps. Every [`Part`] is on every page, in the same order; one for which nothing
-//! was found says so, with the reason where one was given.
+//! study. It measures nothing but volumes of label maps. Every [`Part`] is on every page, in the same
+//! order; one for which nothing was found says so, with the reason where one was given.
 
 mod denoising;
 mod measurements;
