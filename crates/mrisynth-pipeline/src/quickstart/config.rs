@@ -62,7 +62,7 @@ impl Default for Effort {
             sampling_steps: 20,
             edited_masks: 3,
             study_seeds: 3,
-            study_steps: 120,
+            study_steps: 140,
             study_channels: 8,
             resamples: 1000,
         }

@@ -155,6 +155,7 @@ impl PlanStage<'_> {
         recipe.learning_rate.decay =
             Decay::Polynomial { steps: config.effort.study_steps, power: 0.9, floor: 0.0 };
         recipe.patches.foreground = 0.0;
+        recipe.patches.batch_size = 1;
         recipe.patches.augmentation.mirrored_axes = sides;
         experiment.run = run_of(config.effort.study_steps, experiment.run);
         Ok(experiment)

@@ -173,3 +173,46 @@ fn an_impossible_graph_is_refused() {
         assert!(matches!(found, Err(Error::Argument { .. })));
     }
 }
+
+/// A stage that can do nothing.
+struct Wanting;
+
+impl Stage for Wanting {
+    fn name(&self) -> &'static str {
+        "wanting"
+    }
+
+    fn inputs(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn settings(&self) -> Result<Value> {
+        Ok(json!("two subjects"))
+    }
+
+    fn run(&self, _: &mut Work<'_>) -> Result<StageEnd> {
+        Ok(StageEnd::Skipped("two subjects, three are needed".into()))
+    }
+}
+
+#[test]
+fn a_stage_that_is_skipped_tells_why_each_time_and_holds_nobody_up() {
+    let graph = Graph::new();
+    for begun in [2, 0] {
+        let left = Rc::new(Cell::new(ALL));
+        let (inputs, written) = (&["wanting"], Rc::clone(&graph.written));
+        let after = Fake { name: "after", inputs, setting: 0, written, left };
+        let stages: Vec<Box<dyn Stage>> = vec![Box::new(Wanting), Box::new(after)];
+        let (mut told, mut n) = (Vec::new(), 0);
+        let mut observer = |event: &StageEvent<'_>| match event {
+            StageEvent::Skipped { reason, .. } => told.push((*reason).to_owned()),
+            StageEvent::Begun { .. } => n += 1,
+            _ => {}
+        };
+        assert!(run_stages(graph.root.path(), &stages, &Stop::new(), &mut observer).unwrap());
+        assert_eq!((told, n), (vec!["two subjects, three are needed".to_owned()], begun));
+    }
+    let reason = |stage: &str| reason_of_skipping(&graph.root.path().join(stage)).unwrap();
+    assert_eq!(reason("wanting").unwrap(), "two subjects, three are needed");
+    assert_eq!(reason("after"), None);
+}

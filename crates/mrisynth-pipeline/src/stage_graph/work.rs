@@ -56,6 +56,7 @@ impl Work<'_> {
     pub(crate) fn sample(&mut self, job: &SamplingJob) -> Result<bool> {
         let (stage, stop, observer) = (self.stage, self.stop, &mut *self.observer);
         let (mut done, of) = (0, job.volumes());
+        observer(&StageEvent::Progress { stage, done, of });
         let mut observer = |event: &JobEvent<'_>| {
             observer(&StageEvent::Sampling { stage, event });
             if matches!(event, JobEvent::Found { .. } | JobEvent::Written { .. }) {
