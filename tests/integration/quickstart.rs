@@ -36,7 +36,7 @@ struct Told {
 }
 
 /// Runs until so many stages have begun, those within the study included.
-fn run(config: &QuickstartConfig, out: &Path, stages: usize) -> Result<Told, Error> {
+fn run(config: &QuickstartConfig, out: &Path, stages: usize) -> Result<Told, Box<Error>> {
     fn hear(event: &StageEvent<'_>, told: &mut Told) {
         match event {
             StageEvent::Begun { stage, .. } => {
