@@ -26,10 +26,10 @@ use crate::segmentation::{PlanOptions, SegmentationExperiment};
 use crate::stage_graph::{Stage, StageEnd, Work};
 use crate::study::StudySplit;
 
-/// How the segmentation networks learn within seconds: at a large rate, from patches of an eighth of the
+/// How the segmentation networks learn within seconds: at a large rate, from patches of a tenth of the
 /// grid around structures, the small as often as the large, without augmentation.
 const SEGMENTATION_RATE: f64 = 1e-2;
-const PATCHES_PER_GRID: usize = 8;
+const PATCHES_PER_GRID: usize = 10;
 /// No patch has fewer voxels.
 const LEAST_PATCH: usize = 16 * 16 * 16;
 /// The fewest checkpoints of a training, so that little is lost when it is interrupted.
