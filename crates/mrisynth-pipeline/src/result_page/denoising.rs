@@ -21,7 +21,7 @@ impl ResultPage {
         let volumes =
             states.iter().map(|(_, path)| Ok(Volume::read(path)?)).collect::<Result<Vec<_>>>()?;
         let titles: Vec<String> =
-            states.iter().map(|(steps, _)| format!("{steps} steps")).collect();
+            states.iter().map(|(steps, _)| format!("after {steps}")).collect();
         let frames: Vec<_> = titles.iter().map(String::as_str).zip(&volumes).collect();
         let (Some((first, _)), Some((last, _))) = (states.first(), states.last()) else {
             return Ok(Vec::new());
@@ -31,7 +31,7 @@ impl ResultPage {
             picture: strip(&frames, Plane::Axial, &options)?,
             alt: format!("An axial plane in {} states, from noise to a scan", states.len()),
             caption: format!(
-                "The middle axial plane of one volume after {first} to {last} steps of the sampler; each \
+                "The middle axial plane of one volume, after {first} to {last} steps of the sampler; each \
                  state has grey levels of its own."
             ),
         };
