@@ -62,8 +62,8 @@ impl Default for Effort {
             sampling_steps: 20,
             edited_masks: 3,
             study_seeds: 3,
-            study_steps: 140,
-            study_channels: 8,
+            study_steps: 600,
+            study_channels: 16,
             resamples: 1000,
         }
     }

@@ -25,8 +25,12 @@ use crate::segmentation::{PlanOptions, SegmentationExperiment};
 use crate::stage_graph::{Stage, StageEnd, Work};
 use crate::study::StudySplit;
 
-/// The rate of the segmentation networks: large, as they take few steps.
-const SEGMENTATION_RATE: f64 = 1e-3;
+/// How the segmentation networks learn within seconds: at a large rate, from patches of a tenth of the
+/// grid around structures, the small as often as the large, without augmentation.
+const SEGMENTATION_RATE: f64 = 1e-2;
+const PATCHES_PER_GRID: usize = 10;
+/// No patch has fewer voxels.
+const LEAST_PATCH: usize = 16 * 16 * 16;
 /// The fewest checkpoints of a training, so that little is lost when it is interrupted.
 const CHECKPOINTS: u64 = 5;
 /// Stages of the segmentation networks, at most.
@@ -126,7 +130,7 @@ impl PlanStage<'_> {
         Ok(experiment)
     }
 
-    /// A small network that sees whole scans.
+    /// A small network.
     fn segmentation(
         &self,
         plan: &Plan,
@@ -136,7 +140,7 @@ impl PlanStage<'_> {
         let config = self.context.config;
         let options = PlanOptions {
             base_channels: config.effort.study_channels,
-            patch_voxels: config.effort.most_voxels,
+            patch_voxels: (config.effort.most_voxels / PATCHES_PER_GRID).max(LEAST_PATCH),
             stages: STAGES,
             steps: config.effort.study_steps,
             spacing_mm: grid.spacing_mm,
@@ -154,9 +158,14 @@ impl PlanStage<'_> {
         recipe.learning_rate.peak = SEGMENTATION_RATE;
         recipe.learning_rate.decay =
             Decay::Polynomial { steps: config.effort.study_steps, power: 0.9, floor: 0.0 };
-        recipe.patches.foreground = 0.0;
         recipe.patches.batch_size = 1;
-        recipe.patches.augmentation.mirrored_axes = sides;
+        recipe.patches.foreground = 1.0;
+        let swapped_classes = std::mem::take(&mut recipe.patches.augmentation.swapped_classes);
+        recipe.patches.augmentation = mrisynth_segmentation::AugmentationConfig {
+            mirrored_axes: sides,
+            swapped_classes,
+            ..mrisynth_segmentation::AugmentationConfig::none()
+        };
         experiment.run = run_of(config.effort.study_steps, experiment.run);
         Ok(experiment)
     }
