@@ -169,7 +169,8 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("folder can be read") {
         let path = entry.expect("entry can be read").path();
         let name = path.file_name().expect("has a name").to_string_lossy().into_owned();
-        let built = ["target", ".git", ".venv", "corpus", "artifacts", "__pycache__", "coverage"];
+        let built =
+            ["target", "runs", ".git", ".venv", "corpus", "artifacts", "__pycache__", "coverage"];
         if built.contains(&name.as_str()) || path.is_symlink() {
             continue;
         }
@@ -371,7 +372,9 @@ fn the_top_level_holds_only_what_the_plan_names() {
     let entries = fs::read_dir(root()).expect("root can be read");
     let names = entries.map(|e| e.expect("entry").file_name().to_string_lossy().into_owned());
     let strange = names.filter(|name| {
-        !name.starts_with('.') && name != "target" && !TOP_LEVEL.contains(&name.as_str())
+        !name.starts_with('.')
+            && !["target", "runs"].contains(&name.as_str())
+            && !TOP_LEVEL.contains(&name.as_str())
     });
     complain(&strange.map(|name| format!("{name} at the top level")).collect::<Vec<_>>());
 }
