@@ -12,7 +12,8 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("folder can be read") {
         let path = entry.expect("entry can be read").path();
         let name = path.file_name().expect("has a name").to_string_lossy().into_owned();
-        let built = ["target", ".git", ".venv", "corpus", "artifacts", "__pycache__", "coverage"];
+        let built =
+            ["target", "runs", ".git", ".venv", "corpus", "artifacts", "__pycache__", "coverage"];
         if built.contains(&name.as_str()) || path.is_symlink() {
             continue;
         }
