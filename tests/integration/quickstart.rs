@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mrisynth_pipeline::StageEvent;
 use mrisynth_pipeline::quickstart::{Effort, Quickstart, QuickstartConfig};
 use mrisynth_pipeline::result_page::Part;
-use mrisynth_pipeline::{Error, StageEvent};
 use mrisynth_training::Stop;
 use mrisynth_volume::{Affine, Geometry, LabelMap, Volume, WriteOptions};
 
@@ -36,7 +36,7 @@ struct Told {
 }
 
 /// Runs until so many stages have begun, those within the study included.
-fn run(config: &QuickstartConfig, out: &Path, stages: usize) -> Result<Told, Box<Error>> {
+fn run(config: &QuickstartConfig, out: &Path, stages: usize) -> Result<Told, String> {
     fn hear(event: &StageEvent<'_>, told: &mut Told) {
         match event {
             StageEvent::Begun { stage, .. } => {
@@ -56,7 +56,8 @@ fn run(config: &QuickstartConfig, out: &Path, stages: usize) -> Result<Told, Box
             stop.request();
         }
     };
-    let page = Quickstart::new(config.clone())?.run(out, &stop, &mut observer)?;
+    let quickstart = Quickstart::new(config.clone()).map_err(|error| error.to_string())?;
+    let page = quickstart.run(out, &stop, &mut observer).map_err(|error| error.to_string())?;
     Ok(Told { page, ..told })
 }
 
@@ -160,7 +161,7 @@ fn scans_that_cannot_be_used_are_named_before_anything_is_learnt() {
         ..QuickstartConfig::default()
     };
     let told = |config: &QuickstartConfig| {
-        run(config, &folder.path().join("out"), usize::MAX).unwrap_err().to_string()
+        run(config, &folder.path().join("out"), usize::MAX).unwrap_err()
     };
     // A scheme that knows no label 3.
     let unknown = told(&config(Some("med-ddpm-whole-head")));
