@@ -75,7 +75,8 @@ fn measured(out: &Path) -> Vec<String> {
 #[test]
 fn a_quick_start_fills_a_page_and_ends_alike_however_often_it_is_interrupted() {
     let folder = tempfile::tempdir().unwrap();
-    let config = QuickstartConfig { effort: effort(), ..QuickstartConfig::default() };
+    let scheme = Some("tissues".to_owned());
+    let config = QuickstartConfig { effort: effort(), scheme, ..QuickstartConfig::default() };
     let whole = folder.path().join("whole");
     let told = run(&config, &whole, usize::MAX).unwrap();
     assert_eq!(told.skipped, BTreeMap::new());
@@ -98,10 +99,11 @@ fn a_quick_start_fills_a_page_and_ends_alike_however_often_it_is_interrupted() {
     assert!(run(&config, &parts, usize::MAX).unwrap().page.is_some());
     assert!(measured(&whole) == measured(&parts));
 
-    // More edited masks leave the generator and the study as they are.
-    let effort = Effort { edited_masks: 2, ..config.effort.clone() };
+    // No edited masks leave the generator and the study as they are.
+    let effort = Effort { edited_masks: 0, ..config.effort.clone() };
     let told = run(&QuickstartConfig { effort, ..config }, &parts, usize::MAX).unwrap();
     assert_eq!(told.begun, ["plan", "edited", "report"].map(str::to_owned).into());
+    assert_eq!(told.skipped.keys().collect::<Vec<_>>(), ["edited"]);
 }
 
 /// Scans as they come from elsewhere: thin, turned, with numbers for labels and a range of their own.

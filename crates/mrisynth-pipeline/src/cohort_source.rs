@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mrisynth_cohort::{Fraction, Manifest, ScanOptions, SplitConfig, Splitter, scan};
+use mrisynth_cohort::{Fraction, Manifest, ScanOptions, SplitConfig, Splitter, Visit, scan};
 
 use crate::error::{Error, Result};
 
@@ -26,6 +26,18 @@ pub fn open_cohort(path: impl AsRef<Path>) -> Result<Manifest> {
         return Ok(Manifest::read(manifest)?);
     }
     Ok(scan(path, &ScanOptions::default())?.manifest)
+}
+
+/// The visits of a cohort with whole paths.
+pub(crate) fn whole_visits(cohort: &Manifest) -> Vec<Visit> {
+    let whole = |visit: &Visit| {
+        let mut visit = visit.clone();
+        for path in visit.images.values_mut().chain(visit.mask.as_mut()) {
+            *path = cohort.resolve(path);
+        }
+        visit
+    };
+    cohort.visits.iter().map(whole).collect()
 }
 
 /// A cohort divided by subject into what is learnt from and what is held out.
@@ -76,8 +88,6 @@ impl Division {
 
 #[cfg(test)]
 mod tests {
-    use mrisynth_cohort::Visit;
-
     use super::*;
 
     fn cohort(splits: &[Option<&str>]) -> Manifest {

@@ -9,7 +9,7 @@ use mrisynth_phantom::write_cohort;
 use serde_json::{Value, json};
 
 use super::context::{COHORT, Context};
-use crate::cohort_source::open_cohort;
+use crate::cohort_source::{open_cohort, whole_visits};
 use crate::error::{Error, Result};
 use crate::scan_digests::ScanDigests;
 use crate::stage_graph::{Stage, StageEnd, Work, files_below};
@@ -76,7 +76,7 @@ impl Stage for CohortStage<'_> {
             return Ok(json!({ "phantoms": config.effort.phantoms(config.seed) }));
         };
         let cohort = Self::find(data)?;
-        let visits = whole(&cohort);
+        let visits = whole_visits(&cohort);
         let known = ScanDigests::of(&visits)?.known_by(&visits);
         let of =
             |visit: &Visit| json!([visit.split, visit.age, visit.sex, visit.diagnosis, visit.site]);
@@ -116,18 +116,6 @@ impl Stage for CohortStage<'_> {
         outputs.extend(["cohort.tsv", "cohort.json", CARD, CARD_JSON].map(PathBuf::from));
         Ok(StageEnd::Done(outputs))
     }
-}
-
-/// The visits of a cohort with whole paths.
-fn whole(cohort: &Manifest) -> Vec<Visit> {
-    let whole = |visit: &Visit| {
-        let mut visit = visit.clone();
-        for path in visit.images.values_mut().chain(visit.mask.as_mut()) {
-            *path = cohort.resolve(path);
-        }
-        visit
-    };
-    cohort.visits.iter().map(whole).collect()
 }
 
 #[cfg(test)]

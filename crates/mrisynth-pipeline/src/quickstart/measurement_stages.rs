@@ -13,7 +13,7 @@ use super::context::{COHORT, Context, EVALUATION, FOLLOWING, HELD_OUT, PlannedSt
 use super::plan::Plan;
 use super::scan_stages::scans_in;
 use super::study_stage::StudyStage;
-use crate::cohort_source::open_cohort;
+use crate::cohort_source::{open_cohort, whole_visits};
 use crate::conversion::Conversion;
 use crate::error::Result;
 use crate::evaluation::{EvaluationConfig, EvaluationEvent, ScanSet, Scope, measure};
@@ -43,7 +43,7 @@ impl EvaluationStage {
         let plan = context.plan()?;
         let real = context.first_visits(&plan.test)?;
         let training = context.first_visits(&plan.training)?;
-        let synthetic = scans_of(&scans_in(&work.folder_of(HELD_OUT)))?;
+        let synthetic = whole_visits(&open_cohort(scans_in(&work.folder_of(HELD_OUT)))?);
         let conversion = Conversion::new(&context.experiment()?.data)?;
         let folder = work.folder();
         let (mut done, of) = (0, real.len() + training.len() + synthetic.len());
@@ -109,19 +109,6 @@ impl PlannedStage for EvaluationStage {
         let below = |path: &PathBuf| path.strip_prefix(&folder).map(Path::to_owned).ok();
         Ok(StageEnd::Done(written.iter().filter_map(below).collect()))
     }
-}
-
-/// The scans of a folder of synthetic ones, with whole paths.
-fn scans_of(folder: &Path) -> Result<Vec<Visit>> {
-    let cohort = open_cohort(folder)?;
-    let whole = |visit: &Visit| {
-        let mut visit = visit.clone();
-        for path in visit.images.values_mut().chain(visit.mask.as_mut()) {
-            *path = cohort.resolve(path);
-        }
-        visit
-    };
-    Ok(cohort.visits.iter().map(whole).collect())
 }
 
 /// Measures whether scans follow their masks.

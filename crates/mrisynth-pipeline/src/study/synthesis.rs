@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::augmentation_study::{AugmentationStudy, Generator};
 use super::config::SynthesisConfig;
 use super::generator_training::GENERATOR;
-use crate::cohort_source::open_cohort;
+use crate::cohort_source::{open_cohort, whole_visits};
 use crate::edited_mask::EditedMask;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
@@ -38,15 +38,7 @@ impl<'a> Synthesis<'a> {
 
     /// The scans in the folder of the stage, with whole paths.
     pub(crate) fn scans_in(folder: &Path) -> Result<Vec<Visit>> {
-        let cohort = open_cohort(folder.join("scans"))?;
-        let whole = |visit: &Visit| {
-            let mut visit = visit.clone();
-            for path in visit.images.values_mut().chain(visit.mask.as_mut()) {
-                *path = cohort.resolve(path);
-            }
-            visit
-        };
-        Ok(cohort.visits.iter().map(whole).collect())
+        Ok(whole_visits(&open_cohort(folder.join("scans"))?))
     }
 
     /// The masks to make scans of: those of the training subjects, or files in `folder`.
