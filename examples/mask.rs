@@ -146,8 +146,7 @@ impl Edit {
         let deform =
             |amplitude_mm| MaskEdit::Deform { amplitude_mm, smoothness_mm, along: [true; 3] };
         let progress = || MaskEdit::Progress { requests: self.atrophy.clone() };
-        let flip = self.flip.then_some(MaskEdit::Flip);
-        let edits = flip.into_iter().chain(self.deform.map(deform));
+        let edits = self.flip.then_some(MaskEdit::Flip).into_iter().chain(self.deform.map(deform));
         let edits = edits.chain((!self.atrophy.is_empty()).then(progress));
         let edits = edits.chain(self.scale_tumour.map(|factor| MaskEdit::ScaleTumour { factor }));
         edits.chain(self.shift_tumour.map(|voxels| MaskEdit::ShiftTumour { voxels })).collect()
