@@ -20,6 +20,7 @@ mod draw;
 mod normal_law;
 mod pair_values;
 mod permutation;
+mod resamples;
 
 pub use bootstrap::{BootstrapConfig, Estimate, IntervalMethod, bootstrap, bootstrap_mean};
 pub use bounds::{bca_bounds, percentile_bounds, quantile};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::bounds::{bca_bounds, percentile_bounds, sorted};
 use super::draw::Draw;
 use super::quantile;
+use super::resamples::in_order;
 use crate::error::{Error, Result};
 use crate::record::{Record, Settings};
 use crate::sample_moments::{mean, standard_deviation};
@@ -134,7 +135,7 @@ pub fn bootstrap(
         };
         finite(statistic(&draw), format!("resample {r}"))
     });
-    let distribution = distribution.collect::<Result<Vec<f64>>>()?;
+    let distribution = in_order(distribution)?;
     // Subsamples spread more than samples of full size.
     let scale = match (&amounts, sizes.first()) {
         (Some(amounts), Some(&n)) => (amounts[0] as f64 / (n - amounts[0]) as f64).sqrt(),
@@ -214,7 +215,7 @@ fn jackknife(sizes: &[usize], statistic: &(impl Fn(&Draw) -> f64 + Sync)) -> Res
         finite(statistic(&Draw::without(sizes, sample, subject)), what())
     };
     let samples = sizes.iter().enumerate();
-    samples.map(|(s, &n)| (0..n).into_par_iter().map(|i| without(s, i)).collect()).collect()
+    samples.map(|(s, &n)| in_order((0..n).into_par_iter().map(|i| without(s, i)))).collect()
 }
 
 /// Quantiles of the distribution about its mean, scaled, around `centre`.

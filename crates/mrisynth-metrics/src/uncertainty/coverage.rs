@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::bootstrap::Estimate;
+use super::resamples::in_order;
 use crate::error::Result;
 
 /// Trials, and how many of their intervals held the truth.
@@ -36,11 +37,11 @@ pub fn coverage(
     truth: f64,
     estimate: impl Fn(u64) -> Result<Estimate> + Sync,
 ) -> Result<Coverage> {
-    let ends = (0..trials as u64).into_par_iter().map(|t| {
-        let estimate = estimate(t)?;
+    let ends = (0..trials).into_par_iter().map(|t| {
+        let estimate = estimate(t as u64)?;
         Ok((estimate.lower, estimate.upper))
     });
-    let ends = ends.collect::<Result<Vec<_>>>()?;
+    let ends = in_order(ends)?;
     let covered = ends.iter().filter(|(lower, upper)| (*lower..=*upper).contains(&truth)).count();
     let above = ends.iter().filter(|(lower, _)| *lower > truth).count();
     let width = ends.iter().map(|(lower, upper)| upper - lower).sum::<f64>() / trials as f64;

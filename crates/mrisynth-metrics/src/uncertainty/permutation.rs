@@ -4,6 +4,7 @@ use keyed_random::Key;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::resamples::in_order;
 use crate::error::{Error, Result};
 
 /// What counts as more extreme than what was observed.
@@ -115,7 +116,7 @@ pub fn two_sample_test(
         let mut stream = Key::new(config.seed).with("deal").with_index(r as u64).stream();
         value(&stream.permutation(everybody.len()), &|| format!("permutation {r}"))
     });
-    Ok(verdict(observed, values.collect::<Result<_>>()?, config.alternative, false))
+    Ok(verdict(observed, in_order(values)?, config.alternative, false))
 }
 
 fn check(sizes: &[usize], config: &PermutationConfig) -> Result<()> {

@@ -58,7 +58,7 @@ impl Default for Effort {
             most_subjects: 20,
             most_held_out: 8,
             most_voxels: 128 << 10,
-            generator_steps: 450,
+            generator_steps: 700,
             sampling_steps: 20,
             edited_masks: 3,
             study_seeds: 3,

@@ -130,6 +130,23 @@ fn subsampling_of_a_mean_gives_its_standard_error() {
     }
 }
 
+/// Three of ten resamples or so leave the first subject out; which of them is told is not for threads to
+/// decide.
+#[test]
+fn the_first_resample_without_a_value_is_the_one_that_is_told() {
+    let statistic = |draw: &Draw| match draw.counts(0)[0] {
+        0 => f64::NAN,
+        count => f64::from(count),
+    };
+    let config = config(IntervalMethod::Percentile, 400);
+    let told = || bootstrap(&[20], statistic, &config).unwrap_err().to_string();
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(told);
+    let many = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    for _ in 0..50 {
+        assert_eq!(many.install(told), alone);
+    }
+}
+
 #[test]
 fn bad_samples_and_configurations_are_refused() {
     let ok = BootstrapConfig::default();
