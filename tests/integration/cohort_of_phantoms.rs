@@ -47,7 +47,7 @@ fn a_longitudinal_cohort_of_phantoms_is_scanned_split_described_and_streamed() {
     let images = vec!["T1w".into(), "FLAIR".into()];
     let preparation = Preparation { images, grid, ..Preparation::default() };
     let augmentation = AugmentationConfig::all();
-    let config = LoaderConfig { preparation, augmentation, batch_size: 2, seed: 1 };
+    let config = LoaderConfig { preparation, augmentation, patch: None, batch_size: 2, seed: 1 };
     let cache = Cache::open(folder.path().join("cache")).unwrap();
     let loader = Loader::new(&manifest.of_split("train"), &config, &cache, ON).unwrap();
     assert_eq!(loader.n_visits(), 8);

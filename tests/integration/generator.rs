@@ -10,7 +10,7 @@ use mrisynth_diffusion::Precision;
 use mrisynth_phantom::{CohortConfig, Diagnosis, write_cohort};
 use mrisynth_pipeline::{
     Checkpoint, Error, Experiment, FineTuning, JobEvent, JobOptions, JobSummary, MaskFile, Preset,
-    SamplingJob, SchemeSource, Subjects, TrainingRun, open_cohort, verify,
+    SamplingJob, SchemeSource, Subjects, TrainingRun, memory_of_training, open_cohort, verify,
 };
 use mrisynth_training::{Event, Outcome, RunFolder, Stop, read_log};
 use mrisynth_unet::{PerLevel, UnetConfig};
@@ -91,6 +91,35 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         }
     }
     found
+}
+
+fn first_loss(run: &Path) -> f64 {
+    read_log(run.join("log.jsonl")).unwrap()[0].scalars["loss"]
+}
+
+#[test]
+fn a_training_on_patches_sees_nothing_else_and_leaves_a_network_for_whole_scans() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = phantoms(&folder.path().join("phantoms"));
+    let mut experiment = tiny();
+    experiment.training.patch = Some([8, 12, 16]);
+    experiment.training.held_out = 0.0;
+    let run = folder.path().join("run");
+    assert!(matches!(train(&experiment, &cohort, &run), Outcome::Finished(_)));
+    let mut whole = tiny();
+    whole.training.held_out = 0.0;
+    let other = folder.path().join("whole");
+    train(&whole, &cohort, &other);
+    assert_ne!(first_loss(&run), first_loss(&other));
+    let needs = |experiment| memory_of_training(experiment).unwrap().activations_mib;
+    experiment.training.run.preview_every = 0;
+    assert!(needs(&experiment) < needs(&whole));
+    // Shown and sampled whole.
+    let previews = |run: &Path| fs::read_dir(run.join("previews")).unwrap().count();
+    assert!(previews(&run) > 0 && previews(&run) == previews(&other));
+    let out = folder.path().join("out");
+    let masks = masks(&folder.path().join("phantoms"), 1);
+    assert_eq!(sample(&run, &masks, &out, JobOptions::default()).made, 3);
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub use error::{Error, Result, ScanFault, TableFault};
 pub use fingerprint::{Fingerprint, Sum};
 pub use inspection::Inspection;
 pub use leakage::{CopiedFile, Copies, CopyKind, Leakage, LeakingSubject};
-pub use loader::{Batch, BatchStream, Loader, LoaderConfig, SampleInfo};
+pub use loader::{Batch, BatchStream, Loader, LoaderConfig, Patch, SampleInfo};
 pub use manifest::Manifest;
 pub use preparation::{NonFinite, Preparation};
 pub use split::{Fraction, SplitConfig, Splitter, Stratum};

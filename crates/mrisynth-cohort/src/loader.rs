@@ -6,6 +6,7 @@
 
 mod batch;
 mod order;
+mod patch;
 mod ready;
 mod stream;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, SampleInfo};
 use order::Order;
+pub use patch::Patch;
 use ready::Item;
 pub use stream::BatchStream;
 
@@ -36,6 +38,9 @@ pub struct LoaderConfig {
     pub preparation: Preparation,
     /// What is done anew each time.
     pub augmentation: AugmentationConfig,
+    /// Voxels along x, y and z of the part that is shown of each volume, at a place drawn anew each
+    /// time; the whole by default.
+    pub patch: Option<[usize; 3]>,
     /// Samples per batch; 1 by default.
     pub batch_size: usize,
     /// The seed of order and augmentation.
@@ -45,7 +50,7 @@ pub struct LoaderConfig {
 impl Default for LoaderConfig {
     fn default() -> Self {
         let (preparation, augmentation) = (Preparation::default(), AugmentationConfig::default());
-        Self { preparation, augmentation, batch_size: 1, seed: 0 }
+        Self { preparation, augmentation, patch: None, batch_size: 1, seed: 0 }
     }
 }
 
@@ -62,6 +67,7 @@ struct Shared {
     cache: Cache,
     config: LoaderConfig,
     order: Order,
+    /// Of a whole volume.
     shape: [usize; 3],
 }
 
@@ -124,6 +130,7 @@ impl Loader {
         if !faults.is_empty() {
             return Err(Error::Scans { faults });
         }
+        config.patch.map_or(Ok(()), |patch| patch::check(patch, shape))?;
         let order = Order::new(Key::new(config.seed).with("order"), items.len());
         let (cache, config) = (cache.clone(), config.clone());
         Ok(Self { shared: Arc::new(Shared { items, cache, config, order, shape }) })
@@ -138,7 +145,7 @@ impl Loader {
     /// Voxels along x, y and z of every sample.
     #[must_use]
     pub fn shape(&self) -> [usize; 3] {
-        self.shared.shape
+        self.shared.config.patch.unwrap_or(self.shared.shape)
     }
 
     /// The batch of a step, read now: what [`stream`](Self::stream) gives there.

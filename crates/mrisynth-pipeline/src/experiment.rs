@@ -54,6 +54,10 @@ pub struct Experiment {
 pub struct TrainingConfig {
     /// Volumes of a batch; a step takes `diffusion.accumulation` batches.
     pub batch_size: usize,
+    /// Voxels along x, y and z of the grid of the part that a step sees of each volume, at a place drawn
+    /// anew each time: more steps for the same work, and less memory. Scans are validated, previewed
+    /// and sampled whole. Not for networks with attention, which learn what is far from what.
+    pub patch: Option<[usize; 3]>,
     /// Threads that read ahead.
     pub readers: usize,
     /// How volumes are changed each time they are shown. A flip by FreeSurfer's table, the default,
@@ -77,6 +81,7 @@ impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
             batch_size: 1,
+            patch: None,
             readers: 1,
             augmentation: AugmentationConfig::default(),
             held_out: 0.1,
@@ -271,6 +276,16 @@ impl Experiment {
         if let Some(size) = shape.iter().find(|size| **size == 0 || *size % stride != 0) {
             let expected = format!("multiples of {stride}, as the network halves them");
             return Err(Error::argument("data.grid.shape", size, expected));
+        }
+        if let Some(patch) = self.training.patch {
+            let fits = |(&wanted, whole): (&usize, usize)| {
+                (1..=whole).contains(&wanted) && wanted.is_multiple_of(stride)
+            };
+            if !patch.iter().zip(shape).all(fits) {
+                let expected =
+                    format!("multiples of {stride}, and no more than the grid's {shape:?}");
+                return Err(Error::argument("training.patch", format!("{patch:?}"), expected));
+            }
         }
         let (guidance, dropout) = (self.sampling.guidance, &self.diffusion.condition_dropout);
         if guidance != 1.0 && dropout.probability == 0.0 {

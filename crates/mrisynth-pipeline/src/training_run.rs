@@ -8,7 +8,7 @@ use candle_nn::VarBuilder;
 use candle_nn3d::ParameterStore;
 use keyed_random::Key;
 use mrisynth_cohort::{AugmentationConfig, Cache, Loader, LoaderConfig, Manifest};
-use mrisynth_diffusion::{DiffusionTrainee, Generator, GeneratorConfig, Precision};
+use mrisynth_diffusion::{DiffusionTrainee, Generator, GeneratorConfig};
 use mrisynth_schedulers::SamplingConfig;
 use mrisynth_training::{
     CurveSummary, FileReference, ModelCard, Observer, Outcome, RunFolder, Stop, read_log,
@@ -52,10 +52,11 @@ impl TrainingRun {
         let Experiment { diffusion, training, network, .. } = experiment;
         let conversion = Conversion::new(&experiment.data)?;
         let division = Division::new(cohort, training.held_out, diffusion.seed)?;
-        let load = |manifest: &Manifest, augmentation: AugmentationConfig| -> Result<Loader> {
+        let load = |manifest: &Manifest, augmentation, patch| -> Result<Loader> {
             let config = LoaderConfig {
                 preparation: experiment.data.preparation(),
                 augmentation,
+                patch,
                 batch_size: training.batch_size,
                 seed: diffusion.seed,
             };
@@ -67,10 +68,10 @@ impl TrainingRun {
         }
         let augmentation =
             mirroring::for_scheme(training.augmentation.clone(), conversion.scheme());
-        let learnt = load(&division.training, augmentation)?;
+        let whole = |manifest| load(manifest, AugmentationConfig::default(), None);
         let held_out = division.held_out.as_ref();
-        let held_out =
-            held_out.map(|manifest| load(manifest, AugmentationConfig::default())).transpose()?;
+        let held_out = held_out.map(whole).transpose()?;
+        let learnt = load(&division.training, augmentation.clone(), training.patch)?;
 
         let parameters = ParameterStore::new(Key::new(diffusion.seed).with("weights"));
         ConditionedUnet::new(network, false, parameters.builder(DType::F32))?;
@@ -81,7 +82,10 @@ impl TrainingRun {
         let build = move |vb: VarBuilder<'static>| {
             ConditionedUnet::new(&config, recompute, vb).map_err(candle_core::Error::wrap)
         };
-        let shown = held_out.as_ref().unwrap_or(&learnt).batch(0)?;
+        let shown = match &held_out {
+            Some(held_out) => held_out.batch(0)?,
+            None => load(&division.training, augmentation, None)?.batch(0)?,
+        };
         let sampling =
             SamplingConfig { steps: training.preview_steps, ..experiment.sampling_config() };
         let precision = diffusion.precision;
@@ -176,18 +180,20 @@ impl std::fmt::Debug for TrainingRun {
 /// For a network that cannot be made.
 pub fn memory_of_training(experiment: &Experiment) -> Result<MemoryEstimate> {
     let Experiment { network, training, diffusion, .. } = experiment;
-    let work = |batch, precision: Precision| -> Result<Work> {
-        let space = experiment.data.tensor_shape()?;
-        Ok(Work { batch, space, bytes_per_number: precision.dtype().size_in_bytes() })
+    let data = &experiment.data;
+    let bytes_per_number = diffusion.precision.dtype().size_in_bytes();
+    let whole = |batch| -> Result<Work> {
+        Ok(Work { batch, space: data.tensor_shape()?, bytes_per_number })
     };
-    let step = work(training.batch_size, diffusion.precision)?;
+    let shown = training.patch.map_or_else(|| data.shape(), Ok)?;
+    let step = Work { space: data.axes.tensor_shape(shown), ..whole(training.batch_size)? };
     let mut most = MemoryEstimate::of_training(network, step, training.recompute)?;
     if training.run.validate_every > 0 {
-        most = most.or_more(MemoryEstimate::of_evaluation(network, step)?);
+        let batch = whole(training.batch_size)?;
+        most = most.or_more(MemoryEstimate::of_evaluation(network, batch)?);
     }
     if training.run.preview_every > 0 {
-        let one = work(1, diffusion.precision)?;
-        most = most.or_more(MemoryEstimate::of_evaluation(network, one)?);
+        most = most.or_more(MemoryEstimate::of_evaluation(network, whole(1)?)?);
     }
     Ok(most)
 }

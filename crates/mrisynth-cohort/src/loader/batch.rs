@@ -4,7 +4,7 @@ use keyed_random::Key;
 use mrisynth_volume::{Geometry, IntensityMap};
 use serde::Serialize;
 
-use super::Shared;
+use super::{Patch, Shared};
 use crate::augmentation::Augmentation;
 use crate::error::{Error, Result};
 use crate::visit::Visit;
@@ -44,12 +44,15 @@ pub struct SampleInfo {
     pub intensity: Vec<IntensityMap>,
     /// The augmentation.
     pub augmentation: Augmentation,
+    /// What is shown of it, if not the whole.
+    pub patch: Option<Patch>,
 }
 
 impl Shared {
     /// The batch of a step. `goes_on` is asked before each sample.
     pub(super) fn batch(&self, step: u64, goes_on: &dyn Fn() -> bool) -> Result<Batch> {
-        let (size, [x, y, z]) = (self.config.batch_size, self.shape);
+        let size = self.config.batch_size;
+        let [x, y, z] = self.config.patch.unwrap_or(self.shape);
         let channels = self.config.preparation.images.len();
         let shape = [size, channels, x, y, z];
         let mut batch = Batch { step, shape, images: Vec::new(), masks: None, samples: Vec::new() };
@@ -73,6 +76,10 @@ impl Shared {
         let key = Key::new(self.config.seed).with("augmentation").with_index(item);
         let augmentation = self.config.augmentation.draw(key, sample.intensity.len());
         self.config.augmentation.apply(&augmentation, key, &mut sample)?;
+        let patch = self.config.patch.map(|shape| Patch::draw(key, shape, self.shape));
+        if let Some(patch) = patch {
+            patch.cut(&mut sample, self.shape);
+        }
         batch.images.append(&mut sample.images);
         if let Some(mask) = sample.mask {
             batch.masks.get_or_insert_default().extend(mask);
@@ -85,6 +92,7 @@ impl Shared {
             geometry: sample.geometry,
             intensity: sample.intensity,
             augmentation,
+            patch,
         });
         Ok(())
     }

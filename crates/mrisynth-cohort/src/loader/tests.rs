@@ -42,7 +42,8 @@ fn config() -> LoaderConfig {
         GridRequest { spacing_mm: Some([1.5; 3]), shape: Some([8, 6, 7]), ..Default::default() };
     let preparation =
         Preparation { images: vec!["T1w".into(), "FLAIR".into()], grid, ..Preparation::default() };
-    LoaderConfig { preparation, augmentation: AugmentationConfig::all(), batch_size: 3, seed: 5 }
+    let augmentation = AugmentationConfig::all();
+    LoaderConfig { preparation, augmentation, patch: None, batch_size: 3, seed: 5 }
 }
 
 struct Fixture {
@@ -279,4 +280,41 @@ fn the_observer_hears_of_every_visit() {
     };
     Loader::new(&fixture.manifest, &config(), &fixture.cache, count).unwrap();
     assert_eq!(told.into_inner(), 5);
+}
+
+#[test]
+fn a_patch_is_a_part_of_the_whole_in_its_place() {
+    let fixture = fixture(3);
+    let whole = fixture.loader(&config()).unwrap();
+    let small = [4, 6, 5];
+    let cut = fixture.loader(&LoaderConfig { patch: Some(small), ..config() }).unwrap();
+    assert_eq!((whole.shape(), cut.shape()), ([8, 6, 7], small));
+    let mut starts = BTreeSet::new();
+    for step in 0..20 {
+        let (whole, cut) = (whole.batch(step).unwrap(), cut.batch(step).unwrap());
+        assert_eq!(cut.shape, [3, 2, 4, 6, 5]);
+        for (place, sample) in cut.samples.iter().enumerate() {
+            let patch = sample.patch.unwrap();
+            assert_eq!(patch.shape, small);
+            starts.insert(patch.start);
+            let [x0, y0, z0] = patch.start;
+            for (x, y, z) in [(0, 0, 0), (3, 5, 4), (1, 2, 3)] {
+                let there = ((x0 + x) * 6 + y0 + y) * 7 + z0 + z;
+                let here = (x * 6 + y) * 5 + z;
+                for channel in 0..2 {
+                    let at = |n: usize, i: usize| (place * 2 + channel) * n + i;
+                    assert_eq!(cut.images[at(120, here)], whole.images[at(336, there)]);
+                }
+                let masks = (cut.masks.as_ref().unwrap(), whole.masks.as_ref().unwrap());
+                assert_eq!(masks.0[place * 120 + here], masks.1[place * 336 + there]);
+            }
+        }
+    }
+    // 5 × 1 × 3 places, 60 draws.
+    assert_eq!(starts.len(), 15);
+    for patch in [[9, 6, 7], [8, 0, 7]] {
+        let refused = fixture.loader(&LoaderConfig { patch: Some(patch), ..config() });
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains(&format!("{patch:?}")) && message.contains("[8, 6, 7]"));
+    }
 }

@@ -107,6 +107,16 @@ fn what_does_not_fit_is_refused_by_name() {
         ("label_scheme = \"ad-structures\"", "label_scheme = \"none\"", "label scheme"),
         ("axes = \"xyz\"", "axes = \"xyy\"", "axes"),
         ("batch_size = 1", "batches = 1", "batches"),
+        (
+            "batch_size = 1",
+            "batch_size = 1\npatch = [16, 18, 16]",
+            "training.patch is [16, 18, 16]",
+        ),
+        (
+            "batch_size = 1",
+            "batch_size = 1\npatch = [16, 16, 52]",
+            "training.patch is [16, 16, 52]",
+        ),
     ] {
         let message = refused(from, to);
         assert!(message.contains(named), "{message}");
