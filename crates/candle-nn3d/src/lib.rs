@@ -22,6 +22,9 @@
 
 mod kernels;
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 mod channels_last;
 mod cpu_slices;
 mod dense;

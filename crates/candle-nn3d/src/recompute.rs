@@ -161,7 +161,8 @@ impl fmt::Debug for Recompute {
 fn recorded(inputs: &[&Tensor], run: Arc<Run>) -> Result<Tensor> {
     let detached: Vec<_> = inputs.iter().map(|input| input.detach()).collect();
     let output = tape::paused(|| run(&detached))?.detach();
-    Ok(tape::record(Rerun(run), Needs::Inputs, inputs, copied(&output)?))
+    let (storage, shape) = copied(&output)?;
+    Ok(tape::record(Rerun(run), Needs::Inputs, inputs, (Storage::Cpu(storage), shape)))
 }
 
 /// The numbers of a tensor, whose storage may belong to a parameter or an input too.
