@@ -98,6 +98,15 @@ pub mod ops {
     };
 }
 
+#[cfg(feature = "cuda")]
+pub mod gpu {
+    //! How convolutions on a GPU choose their algorithms, and the record of the choices.
+
+    pub use crate::cuda::convolution::choice::{
+        Choice, Choices, Key, Order, Pass, Search, Settings,
+    };
+}
+
 pub use attention_layer::{Attention, AttentionConfig, attention_layer};
 pub use batch_norm::{BatchNorm3d, BatchNormConfig, batch_norm3d};
 pub use channels_last::ChannelsLast;

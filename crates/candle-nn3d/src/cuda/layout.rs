@@ -28,6 +28,13 @@ pub(crate) struct Window {
     pub(crate) size: [usize; 3],
 }
 
+impl Window {
+    /// The window that shows a volume of this size from inside this one.
+    pub(crate) fn back(self, size: [usize; 3]) -> Self {
+        Self { offset: self.offset.map(|offset| -offset), size }
+    }
+}
+
 /// Volumes `[batch, x, y, z, c]` seen through a window; zeros where it leaves them.
 pub(crate) fn window<M: Machine, T: Number>(
     machine: &M,

@@ -5,6 +5,7 @@
 //! without a device. `unsafe` stands in `gpu` and `emulation` alone.
 
 pub(crate) mod channels;
+pub(crate) mod convolution;
 pub(crate) mod elementwise;
 pub(crate) mod gpu;
 pub(crate) mod launch;

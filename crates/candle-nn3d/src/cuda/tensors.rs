@@ -45,15 +45,25 @@ pub(crate) fn with_operands<const N: usize, S: Deref<Target = Storage>, R>(
     run: impl FnOnce(&Gpu, [Operand<'_>; N]) -> Result<R>,
 ) -> Result<R> {
     let mut operands = Vec::with_capacity(N);
-    for (storage, layout) in held {
-        let Storage::Cuda(storage) = &**storage else {
-            let problem = format!("a tensor is on {:?}", storage.device());
-            return Err(Error::gpu(op, problem, "move all of its tensors to one device").into());
-        };
-        operands.push((storage, *layout));
+    for held in held {
+        operands.push(operand(op, held)?);
     }
     match <[Operand<'_>; N]>::try_from(operands) {
         Ok(operands) if N > 0 => run(&Gpu::of(operands[0].0), operands),
         _ => Err(Error::gpu(op, "no tensors".into(), "this is a defect of candle-nn3d").into()),
+    }
+}
+
+/// What a tensor holds, if it is on a GPU.
+pub(crate) fn operand<'a, S: Deref<Target = Storage>>(
+    op: &'static str,
+    (storage, layout): &'a (S, &'a Layout),
+) -> Result<Operand<'a>> {
+    match &**storage {
+        Storage::Cuda(storage) => Ok((storage, layout)),
+        other => {
+            let problem = format!("a tensor is on {:?}", other.device());
+            Err(Error::gpu(op, problem, "move all of its tensors to one device").into())
+        }
     }
 }
