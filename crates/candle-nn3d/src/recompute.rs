@@ -7,6 +7,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::backend::BackendStorage;
 use candle_core::backprop::GradStore;
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, TensorId,
@@ -162,17 +165,19 @@ fn recorded(inputs: &[&Tensor], run: Arc<Run>) -> Result<Tensor> {
     let detached: Vec<_> = inputs.iter().map(|input| input.detach()).collect();
     let output = tape::paused(|| run(&detached))?.detach();
     let (storage, shape) = copied(&output)?;
-    Ok(tape::record(Rerun(run), Needs::Inputs, inputs, (Storage::Cpu(storage), shape)))
+    Ok(tape::record(Rerun(run), Needs::Inputs, inputs, (storage, shape)))
 }
 
 /// The numbers of a tensor, whose storage may belong to a parameter or an input too.
-fn copied(tensor: &Tensor) -> Result<(CpuStorage, Shape)> {
+fn copied(tensor: &Tensor) -> Result<(Storage, Shape)> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
-    let Storage::Cpu(storage) = &*storage else {
-        candle_core::bail!("checkpointing needs tensors on the CPU")
+    let storage = match &*storage {
+        Storage::Cpu(storage) => Storage::Cpu(storage.try_clone(layout)?),
+        #[cfg(feature = "cuda")]
+        Storage::Cuda(storage) => Storage::Cuda(storage.try_clone(layout)?),
+        _ => candle_core::bail!("checkpointing needs tensors on the CPU or an NVIDIA GPU"),
     };
-    let storage = candle_core::backend::BackendStorage::try_clone(storage, layout)?;
     Ok((storage, layout.shape().clone()))
 }
 
@@ -222,10 +227,25 @@ struct Segment {
 impl Segment {
     const NAME: &'static str = "recomputed-segment";
 
-    fn forward(&self) -> Result<(CpuStorage, Shape)> {
+    fn forward(&self) -> Result<(Storage, Shape)> {
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(output) = output else { candle_core::bail!("a segment was applied twice") };
         copied(&output)
+    }
+
+    fn forward_on_cpu(&self) -> Result<(CpuStorage, Shape)> {
+        match self.forward()? {
+            (Storage::Cpu(storage), shape) => Ok((storage, shape)),
+            _ => candle_core::bail!("a segment takes a tensor of the CPU elsewhere"),
+        }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn forward_on_gpu(&self) -> Result<(CudaStorage, Shape)> {
+        match self.forward()? {
+            (Storage::Cuda(storage), shape) => Ok((storage, shape)),
+            _ => candle_core::bail!("a segment takes a tensor of a GPU elsewhere"),
+        }
     }
 
     /// The gradients of the inputs that are on the tape.
@@ -253,7 +273,12 @@ impl CustomOp1 for Segment {
     }
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        self.forward()
+        self.forward_on_cpu()
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+        self.forward_on_gpu()
     }
 
     fn bwd(&self, a: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
@@ -273,7 +298,18 @@ impl CustomOp2 for Segment {
         _: &CpuStorage,
         _: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        self.forward()
+        self.forward_on_cpu()
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.forward_on_gpu()
     }
 
     fn bwd(
@@ -303,7 +339,20 @@ impl CustomOp3 for Segment {
         _: &CpuStorage,
         _: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        self.forward()
+        self.forward_on_cpu()
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.forward_on_gpu()
     }
 
     fn bwd(

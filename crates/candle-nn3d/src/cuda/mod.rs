@@ -8,9 +8,11 @@ pub(crate) mod channels;
 pub(crate) mod convolution;
 pub(crate) mod elementwise;
 pub(crate) mod gpu;
+pub(crate) mod in_place;
 pub(crate) mod launch;
 pub(crate) mod layout;
 pub(crate) mod machine;
+pub(crate) mod parameters;
 pub(crate) mod source;
 pub(crate) mod tensors;
 

@@ -7,8 +7,8 @@ pub(crate) struct Source {
     pub(crate) name: &'static str,
     /// Its text, which the prelude goes before.
     pub(crate) text: &'static str,
-    /// Whether multiplications and additions may be fused. Not for random numbers, whose bits are
-    /// the CPU's.
+    /// Whether multiplications and additions may be fused. Not for random numbers and updates of
+    /// parameters, whose bits are the CPU's.
     pub(crate) fused: bool,
 }
 
@@ -24,9 +24,12 @@ pub(crate) static LAYOUT: Source =
 pub(crate) static CHANNELS: Source =
     Source { name: "channels", text: include_str!("kernels/channels.cu"), fused: true };
 
+pub(crate) static PARAMETERS: Source =
+    Source { name: "parameters", text: include_str!("kernels/parameters.cu"), fused: false };
+
 /// Every source: tests compile them all.
 #[cfg(test)]
-pub(crate) static ALL: &[&Source] = &[&CHANNELS, &ELEMENTWISE, &LAYOUT];
+pub(crate) static ALL: &[&Source] = &[&CHANNELS, &ELEMENTWISE, &LAYOUT, &PARAMETERS];
 
 impl Source {
     /// What is compiled.
