@@ -13,6 +13,7 @@ pub(crate) mod launch;
 pub(crate) mod layout;
 pub(crate) mod machine;
 pub(crate) mod parameters;
+pub(crate) mod philox;
 pub(crate) mod source;
 pub(crate) mod tensors;
 
