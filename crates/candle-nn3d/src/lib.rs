@@ -100,11 +100,15 @@ pub mod ops {
 
 #[cfg(feature = "cuda")]
 pub mod gpu {
-    //! How convolutions on a GPU choose their algorithms, and the record of the choices.
+    //! GPUs, how convolutions choose their algorithms there, the record of the choices, and what crates
+    //! above compute in a pass of their own.
 
+    pub use crate::cuda::combination::{Combination, Limits, Operand, finite_items};
     pub use crate::cuda::convolution::choice::{
         Choice, Choices, Key, Order, Pass, Search, Settings,
     };
+    pub use crate::cuda::device::{free_bytes, kind, open};
+    pub use crate::cuda::dice::{DiceLoss, DiceWeights};
 }
 
 pub use attention_layer::{Attention, AttentionConfig, attention_layer};

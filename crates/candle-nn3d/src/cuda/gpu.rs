@@ -140,7 +140,7 @@ pub(crate) fn compile(source: &Source, (major, minor): (i32, i32)) -> crate::err
     })
 }
 
-fn capability(context: &CudaContext) -> Result<(i32, i32)> {
+pub(crate) fn capability(context: &CudaContext) -> Result<(i32, i32)> {
     let of = |attribute| {
         context.attribute(attribute).map_err(|error| refused("compute capability", &error))
     };

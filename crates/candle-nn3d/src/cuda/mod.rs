@@ -5,7 +5,10 @@
 //! without a device. `unsafe` stands in `gpu` and `emulation` alone.
 
 pub(crate) mod channels;
+pub(crate) mod combination;
 pub(crate) mod convolution;
+pub(crate) mod device;
+pub(crate) mod dice;
 pub(crate) mod elementwise;
 pub(crate) mod gpu;
 pub(crate) mod in_place;
@@ -14,6 +17,7 @@ pub(crate) mod layout;
 pub(crate) mod machine;
 pub(crate) mod parameters;
 pub(crate) mod philox;
+pub(crate) mod random;
 pub(crate) mod source;
 pub(crate) mod tensors;
 

@@ -27,9 +27,25 @@ pub(crate) static CHANNELS: Source =
 pub(crate) static PARAMETERS: Source =
     Source { name: "parameters", text: include_str!("kernels/parameters.cu"), fused: false };
 
+pub(crate) static RANDOM: Source = Source {
+    name: "random",
+    text: concat!(include_str!("kernels/philox.cuh"), include_str!("kernels/random.cu")),
+    fused: false,
+};
+
+pub(crate) static COMBINATION: Source = Source {
+    name: "combination",
+    text: concat!(include_str!("kernels/philox.cuh"), include_str!("kernels/combination.cu")),
+    fused: false,
+};
+
+pub(crate) static DICE: Source =
+    Source { name: "dice", text: include_str!("kernels/dice.cu"), fused: true };
+
 /// Every source: tests compile them all.
 #[cfg(test)]
-pub(crate) static ALL: &[&Source] = &[&CHANNELS, &ELEMENTWISE, &LAYOUT, &PARAMETERS];
+pub(crate) static ALL: &[&Source] =
+    &[&CHANNELS, &COMBINATION, &DICE, &ELEMENTWISE, &LAYOUT, &PARAMETERS, &RANDOM];
 
 impl Source {
     /// What is compiled.

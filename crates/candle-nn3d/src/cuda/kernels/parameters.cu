@@ -1,5 +1,5 @@
-// Passes over parameters, their gradients, and what optimisers and averages remember of them. They are
-// compiled without fusing and compute in the CPU's order, so that the bits are the CPU's.
+// Passes over parameters, their gradients, and what optimisers and averages remember of them. They
+// are compiled without fusing and compute in the CPU's order, so that the bits are the CPU's.
 
 // p <- keep p, then Adam's step, as in optimiser/adam.rs.
 template <class T>
@@ -69,8 +69,8 @@ template <class T> __device__ void multiply(T *x, u64 n, T factor) {
     if (i < n) x[i] *= factor;
 }
 
-// Sums of squares of chunks, at sums[first + chunk]: 32 interleaved lanes for each, then the lanes in
-// order. A warp takes a chunk, so that its reads are together.
+// Sums of squares of chunks, at sums[first + chunk]: 32 interleaved lanes for each, then the lanes
+// in order. A warp takes a chunk, so that its reads are together.
 template <class T>
 __device__ void squares(const T *x, double *sums, u64 n, u64 chunk, u64 chunks, u64 first) {
     __shared__ double lanes[THREADS];
