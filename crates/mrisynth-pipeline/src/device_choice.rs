@@ -123,6 +123,13 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_cannot_be_used_is_told_before_any_file_is_looked_for() {
+        let device = DeviceChoice::Cuda { ordinal: 4096 };
+        let error = crate::segmentation::load_predictor_on(device, "nowhere").unwrap_err();
+        assert!(matches!(error, Error::Device { .. }), "{error}");
+    }
+
+    #[test]
     #[cfg(feature = "cuda")]
     fn a_gpu_that_is_not_there_is_an_error_that_says_so() {
         let error = DeviceChoice::Cuda { ordinal: 4096 }.open().unwrap_err();

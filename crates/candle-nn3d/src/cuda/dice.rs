@@ -7,7 +7,7 @@ use super::gpu::Gpu;
 use super::launch::Launch;
 use super::machine::{Machine, Number, Slice};
 use super::source::DICE;
-use super::tensors::{Operand, compute, slice};
+use super::tensors::{Operand, compute, slice, with_operands};
 use crate::error::Error;
 use crate::in_place::with_float;
 
@@ -69,26 +69,22 @@ impl DiceLoss {
         let tensor = |storage, shape: &[usize]| {
             Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false)
         };
-        let mut made = None;
-        with_float!(logits.dtype(), "dice_cross_entropy", "logits", T => {
-            super::tensors::with_operands(OP, &held([&logits, &target]), |gpu, [x, target]| {
-                let found =
-                    loss::<Gpu, T>(gpu, &weights, shape, slice(OP, x)?, slice(OP, target)?)?;
+        let held = [&logits, &target].map(Tensor::storage_and_layout);
+        let made = with_float!(logits.dtype(), "dice_cross_entropy", "logits", T => {
+            with_operands(OP, &held, |gpu, [x, target]| {
+                let (x, target) = (slice::<T>(OP, x)?, slice(OP, target)?);
+                let found = loss(gpu, &weights, shape, x, target)?;
                 let slopes = [found.slopes_len, 2];
-                made = Some((
+                Ok((
                     tensor(gpu.storage(found.probabilities), logits.dims()),
                     tensor(gpu.storage(found.slopes), &slopes),
                     tensor(gpu.storage(found.value), &[]),
-                ));
-                Ok(())
+                ))
             })
         })?;
-        match made {
-            Some((probabilities, slopes, value)) => {
-                Ok(Self { weights, shape, target, probabilities, slopes, value })
-            }
-            None => Err(Error::gpu(OP, "no result".into(), "this is a defect").into()),
-        }
+        drop(held);
+        let (probabilities, slopes, value) = made;
+        Ok(Self { weights, shape, target, probabilities, slopes, value })
     }
 
     /// The loss, a scalar of the logits' dtype.
@@ -116,12 +112,6 @@ impl DiceLoss {
         };
         compute(OP, tensors, run)
     }
-}
-
-fn held<'a, const N: usize>(
-    tensors: [&'a Tensor; N],
-) -> [(std::sync::RwLockReadGuard<'a, Storage>, &'a candle_core::Layout); N] {
-    tensors.map(Tensor::storage_and_layout)
 }
 
 struct Found<M: Machine, T: Number> {
