@@ -164,8 +164,7 @@ impl fmt::Debug for Recompute {
 fn recorded(inputs: &[&Tensor], run: Arc<Run>) -> Result<Tensor> {
     let detached: Vec<_> = inputs.iter().map(|input| input.detach()).collect();
     let output = tape::paused(|| run(&detached))?.detach();
-    let (storage, shape) = copied(&output)?;
-    Ok(tape::record(Rerun(run), Needs::Inputs, inputs, (storage, shape)))
+    Ok(tape::record(Rerun(run), Needs::Inputs, inputs, copied(&output)?))
 }
 
 /// The numbers of a tensor, whose storage may belong to a parameter or an input too.
@@ -176,7 +175,7 @@ fn copied(tensor: &Tensor) -> Result<(Storage, Shape)> {
         Storage::Cpu(storage) => Storage::Cpu(storage.try_clone(layout)?),
         #[cfg(feature = "cuda")]
         Storage::Cuda(storage) => Storage::Cuda(storage.try_clone(layout)?),
-        _ => candle_core::bail!("checkpointing needs tensors on the CPU or an NVIDIA GPU"),
+        _ => candle_core::bail!("recomputing needs tensors on the CPU or an NVIDIA GPU"),
     };
     Ok((storage, layout.shape().clone()))
 }
@@ -227,25 +226,25 @@ struct Segment {
 impl Segment {
     const NAME: &'static str = "recomputed-segment";
 
-    fn forward(&self) -> Result<(Storage, Shape)> {
-        let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(output) = output else { candle_core::bail!("a segment was applied twice") };
-        copied(&output)
-    }
-
-    fn forward_on_cpu(&self) -> Result<(CpuStorage, Shape)> {
-        match self.forward()? {
+    fn forward(&self) -> Result<(CpuStorage, Shape)> {
+        match self.output()? {
             (Storage::Cpu(storage), shape) => Ok((storage, shape)),
-            _ => candle_core::bail!("a segment takes a tensor of the CPU elsewhere"),
+            _ => candle_core::bail!("a segment on the CPU gave a tensor on another device"),
         }
     }
 
     #[cfg(feature = "cuda")]
     fn forward_on_gpu(&self) -> Result<(CudaStorage, Shape)> {
-        match self.forward()? {
+        match self.output()? {
             (Storage::Cuda(storage), shape) => Ok((storage, shape)),
-            _ => candle_core::bail!("a segment takes a tensor of a GPU elsewhere"),
+            _ => candle_core::bail!("a segment on a GPU gave a tensor on another device"),
         }
+    }
+
+    fn output(&self) -> Result<(Storage, Shape)> {
+        let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(output) = output else { candle_core::bail!("a segment was applied twice") };
+        copied(&output)
     }
 
     /// The gradients of the inputs that are on the tape.
@@ -273,7 +272,7 @@ impl CustomOp1 for Segment {
     }
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        self.forward_on_cpu()
+        self.forward()
     }
 
     #[cfg(feature = "cuda")]
@@ -298,7 +297,7 @@ impl CustomOp2 for Segment {
         _: &CpuStorage,
         _: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        self.forward_on_cpu()
+        self.forward()
     }
 
     #[cfg(feature = "cuda")]
@@ -339,7 +338,7 @@ impl CustomOp3 for Segment {
         _: &CpuStorage,
         _: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        self.forward_on_cpu()
+        self.forward()
     }
 
     #[cfg(feature = "cuda")]

@@ -1,10 +1,9 @@
 //! candle's backward pass from the middle of a network.
 
-use candle_core::backend::BackendStorage;
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor};
-#[cfg(feature = "cuda")]
-use candle_core::{CudaStorage, backend::BackendDevice};
 
 /// The gradients of the variables that `output` depends on, where `gradient` is that of `output`.
 pub(crate) fn gradients_from(output: &Tensor, gradient: &Tensor) -> Result<GradStore> {
@@ -32,17 +31,18 @@ impl CustomOp1 for Seed {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        let dtype = storage.dtype();
+        let dtype = candle_core::backend::BackendStorage::dtype(storage);
         let zero = Tensor::zeros((), dtype, &candle_core::Device::Cpu)?;
         let (zero, layout) = zero.storage_and_layout();
         match &*zero {
             Storage::Cpu(zero) => Ok((zero.clone(), layout.shape().clone())),
-            _ => candle_core::bail!("a tensor for the CPU is elsewhere"),
+            _ => candle_core::bail!("checkpointing needs tensors on the CPU"),
         }
     }
 
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, storage: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+        use candle_core::backend::{BackendDevice, BackendStorage};
         let shape = Shape::from(());
         Ok((storage.device().zeros_impl(&shape, storage.dtype())?, shape))
     }
