@@ -46,6 +46,12 @@ impl<'a> Term<'a> {
         Self { checked: true, ..self }
     }
 
+    #[cfg(feature = "cuda")]
+    fn on_gpu(&self) -> candle_nn3d::gpu::Operand<'_> {
+        let Self { weights, tensor, checked } = self;
+        candle_nn3d::gpu::Operand { weights, tensor, checked: *checked }
+    }
+
     /// A term that is 0 · a finite tensor can be left out.
     fn counts(&self) -> bool {
         self.checked || self.weights.iter().any(|&weight| weight != 0.0)
@@ -123,15 +129,10 @@ fn on_gpu(
 ) -> Result<Tensor> {
     use candle_nn3d::gpu;
 
-    let operand = |term: &Term<'_>| gpu::Operand {
-        tensor: term.tensor,
-        weights: &term.weights,
-        checked: term.checked,
-    };
     let limits =
         limits.map(|Limits { lower, upper, divisor }| gpu::Limits { lower, upper, divisor });
     let combination = gpu::Combination {
-        operands: terms.iter().map(operand).collect(),
+        operands: terms.iter().map(Term::on_gpu).collect(),
         noise: keys.map(|(scale, keys)| (*scale, &keys[..])),
         limits,
     };
