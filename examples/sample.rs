@@ -19,8 +19,8 @@ use clap::{Args, Parser, Subcommand};
 use mrisynth_conditioning::LabelScheme;
 use mrisynth_diffusion::{Precision, Shard};
 use mrisynth_pipeline::{
-    Checkpoint, Experiment, GenerationConfig, JobEvent, JobOptions, Preset, SamplingJob, Subjects,
-    verify,
+    Checkpoint, DeviceChoice, Experiment, GenerationConfig, JobEvent, JobOptions, Preset,
+    SamplingJob, Subjects, verify,
 };
 use mrisynth_schedulers::SamplerConfig;
 use mrisynth_training::Stop;
@@ -97,8 +97,9 @@ struct Request {
     /// f32 or bf16.
     #[arg(long, value_parser = GenerationConfig::precision_named)]
     dtype: Option<Precision>,
-    #[arg(long, value_parser = ["cpu"], default_value = "cpu")]
-    device: String,
+    /// Where it runs: cpu, or cuda:0 for the first NVIDIA GPU.
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
     /// Keep ten states on the way from noise, as files and as a strip.
     #[arg(long)]
     save_trajectory: bool,
@@ -129,6 +130,7 @@ impl Request {
         let options = JobOptions {
             shard: self.shard,
             trajectory_frames: if self.save_trajectory { 10 } else { 0 },
+            device: self.device,
             ..JobOptions::default()
         };
         let job = SamplingJob::new(&experiment, &checkpoint, &subjects, &self.out, options)?;

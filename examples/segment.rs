@@ -18,9 +18,9 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::{Args, Parser};
 use mrisynth_pipeline::segmentation::{
-    PlanOptions, SegmentationExperiment, SegmentationRun, load_predictor, segment_cohort,
+    PlanOptions, SegmentationExperiment, SegmentationRun, load_predictor_on, segment_cohort,
 };
-use mrisynth_pipeline::{SchemeSource, open_cohort};
+use mrisynth_pipeline::{DeviceChoice, SchemeSource, open_cohort};
 use mrisynth_training::{Console, Outcome, RunFolder, Stop};
 
 #[path = "segment/evaluate.rs"]
@@ -74,6 +74,9 @@ struct Train {
     /// Go on with the run that the folder holds, by its own configuration.
     #[arg(long)]
     resume: bool,
+    /// Where it runs: cpu, or cuda:0 for the first NVIDIA GPU.
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
 }
 
 #[derive(Args)]
@@ -87,6 +90,9 @@ struct Predict {
     /// Where label maps go.
     #[arg(long)]
     out: PathBuf,
+    /// Where it runs: cpu, or cuda:0 for the first NVIDIA GPU.
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
 }
 
 fn main() -> Result<ExitCode> {
@@ -119,7 +125,7 @@ fn train(arguments: &Train) -> Result<ExitCode> {
         }
     };
     experiment.run.steps = arguments.steps.unwrap_or(experiment.run.steps);
-    let mut run = SegmentationRun::new(&experiment, &cohort)?;
+    let mut run = SegmentationRun::new_on(arguments.device, &experiment, &cohort)?;
     let division = run.division();
     let held_out = division.held_out.as_ref().map_or(0, |visits| visits.visits.len());
     eprintln!("{} visits to learn from, {held_out} held out", division.training.visits.len());
@@ -137,7 +143,7 @@ fn train(arguments: &Train) -> Result<ExitCode> {
 }
 
 fn predict(arguments: &Predict) -> Result<ExitCode> {
-    let (predictor, experiment) = load_predictor(&arguments.weights)?;
+    let (predictor, experiment) = load_predictor_on(arguments.device, &arguments.weights)?;
     let cohort = open_cohort(&arguments.images)?;
     let mut progress = |done: usize, all: usize| {
         eprintln!("{done} of {all} segmented");

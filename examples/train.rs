@@ -16,7 +16,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use mrisynth_cohort::Cache;
-use mrisynth_pipeline::{Experiment, Preset, TrainingRun, memory_of_training, open_cohort};
+use mrisynth_pipeline::{
+    DeviceChoice, Experiment, Preset, TrainingRun, memory_of_training, open_cohort,
+};
 use mrisynth_training::{Console, Outcome, RunFolder, Stop};
 
 #[global_allocator]
@@ -50,9 +52,9 @@ struct Arguments {
     /// What everything is drawn from, instead of the experiment's.
     #[arg(long, conflicts_with = "resume")]
     seed: Option<u64>,
-    /// Where it runs.
-    #[arg(long, value_parser = ["cpu"], default_value = "cpu")]
-    device: String,
+    /// Where it runs: cpu, or cuda:0 for the first NVIDIA GPU.
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
     /// Say what memory it takes, and do nothing.
     #[arg(long)]
     dry_run: bool,
@@ -64,7 +66,7 @@ fn main() -> Result<ExitCode> {
     let experiment = experiment(&arguments, resumed.as_ref())?;
     let memory = memory_of_training(&experiment)?;
     eprintln!("{}: {memory}", experiment.name);
-    memory.check(&format!("training {}", experiment.name))?;
+    memory.check_on(&arguments.device.open()?, &format!("training {}", experiment.name))?;
     if arguments.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
@@ -74,7 +76,7 @@ fn main() -> Result<ExitCode> {
     let cache = Cache::open(arguments.cache.clone().unwrap_or_else(beside))?;
     let begun =
         resumed.as_ref().is_some_and(|run| run.checkpoints().steps().is_ok_and(|s| !s.is_empty()));
-    let mut run = TrainingRun::new(&experiment, &cohort, &cache, begun)?;
+    let mut run = TrainingRun::new_on(arguments.device, &experiment, &cohort, &cache, begun)?;
     let division = run.division();
     let held_out = division.held_out.as_ref().map_or(0, |visits| visits.visits.len());
     eprintln!("{} visits to learn from, {held_out} held out", division.training.visits.len());

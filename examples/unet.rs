@@ -13,10 +13,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use candle_nn3d::NamedTensors;
 use clap::{Parser, ValueEnum};
-use mrisynth_unet::{Error, NetworkConfig, Unet, UnetConfig, UnetInput, parameter_shapes};
+use mrisynth_pipeline::DeviceChoice;
+use mrisynth_unet::{
+    CheckpointPart, Error, NetworkConfig, Unet, UnetConfig, UnetInput, parameter_shapes,
+    read_weights,
+};
 
 #[global_allocator]
 static MEMORY: candle_nn3d::KeptMemory = candle_nn3d::KeptMemory::new();
@@ -39,6 +43,9 @@ struct Arguments {
     /// What the network computes in.
     #[arg(long, value_enum, default_value = "f32")]
     dtype: Precision,
+    /// Where it runs: cpu, or cuda:0 for the first NVIDIA GPU.
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
     /// How many passes to time, after one that is not.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
@@ -63,12 +70,14 @@ fn main() -> Result<()> {
     let shapes = parameter_shapes(&config)
         .with_context(|| format!("the configuration in {}", arguments.config.display()))?;
     let parameters: usize = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-    let inputs = Inputs::read(&arguments.inputs)?;
+    let device = arguments.device.open()?;
+    let inputs = Inputs::read(&arguments.inputs)?.on(&device)?;
     let dtype = match arguments.dtype {
         Precision::F32 => DType::F32,
         Precision::Bf16 => DType::BF16,
     };
-    let mut loaded = Unet::load(&config, &arguments.weights, dtype)?;
+    let weights = read_weights(&config, &arguments.weights, CheckpointPart::Ema)?;
+    let mut loaded = Unet::from_weights_on(&device, &config, weights, dtype)?;
     loaded.notes.iter().for_each(|note| eprintln!("{}: {note}", arguments.weights.display()));
 
     if let Ok((_, _, x, y, z)) = inputs.input.dims5() {
@@ -76,6 +85,8 @@ fn main() -> Result<()> {
     }
     let pass = || {
         let output = inputs.run(&loaded.unet, arguments.pad);
+        // A GPU has done the pass when its numbers are here.
+        let output = output.and_then(|output| Ok(output.to_device(&Device::Cpu)?));
         output.map_err(|error| in_file(&arguments.inputs, error))
     };
     let output = pass()?;
@@ -141,6 +152,19 @@ impl Inputs {
             ensure!(found == DType::I64, "{path}: {name:?} is {found:?}, expected I64");
         }
         Ok(inputs)
+    }
+
+    /// On a device, but for times and classes, which are looked at on the host.
+    fn on(self, device: &Device) -> Result<Self> {
+        let there = |tensor: Option<Tensor>| tensor.map(|t| t.to_device(device)).transpose();
+        let down_residuals = self.down_residuals.iter().map(|t| t.to_device(device));
+        Ok(Self {
+            input: self.input.to_device(device)?,
+            context: there(self.context)?,
+            down_residuals: down_residuals.collect::<candle_core::Result<_>>()?,
+            mid_residual: there(self.mid_residual)?,
+            ..self
+        })
     }
 
     fn run(&self, unet: &Unet, pad: Option<f64>) -> Result<Tensor, Error> {

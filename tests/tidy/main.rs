@@ -10,15 +10,16 @@ mod text_rules;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use manifest_rules::{allowed_edges, edge_complaints, package_complaints};
+use manifest_rules::{allowed_edges, edge_complaints, gpu_complaints, package_complaints};
 use repository::{all_files, member_manifests, root, text_of};
 use text_rules::{
     ignored_complaints, leak_complaints, length_complaint, name_complaint, source_complaint,
 };
 
 /// What may stand at the top level, dotfiles aside.
-const TOP_LEVEL: [&str; 12] = [
+const TOP_LEVEL: [&str; 13] = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Cargo.lock",
@@ -30,6 +31,7 @@ const TOP_LEVEL: [&str; 12] = [
     "crates",
     "docs",
     "examples",
+    "scripts",
     "tests",
 ];
 /// Modules that implement a paper or follow a reference implementation, and must name it under a
@@ -240,4 +242,16 @@ fn continuous_integration_runs_the_test_command_of_the_readme() {
         readme.lines().find(|line| line.starts_with("cargo test")).expect("a test command");
     let ci = text_of(Path::new(".ci/run")).expect("text");
     assert!(ci.contains(command), "{command} is not what .ci/run runs");
+}
+
+#[test]
+fn the_default_build_has_nothing_of_cuda() {
+    let mut cargo = Command::new(std::env::var("CARGO").expect("cargo runs the tests"));
+    let all = ["tree", "--workspace", "--edges", "all", "--prefix", "none"];
+    let tree = cargo.args(all).args(["--locked", "--offline"]).current_dir(root()).output();
+    let tree = tree.expect("cargo starts");
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let tree = String::from_utf8(tree.stdout).expect("text");
+    assert!(tree.contains("candle-core v"), "no tree");
+    complain(&gpu_complaints(&tree));
 }

@@ -32,6 +32,15 @@ pub(crate) fn edge_complaints(
         .collect()
 }
 
+/// What `cargo tree` names that only GPUs need.
+pub(crate) fn gpu_complaints(tree: &str) -> Vec<String> {
+    let of_gpus = |line: &&str| {
+        ["cudarc", "candle-kernels", "cudaforge"].iter().any(|name| line.starts_with(name))
+    };
+    let found: BTreeSet<_> = tree.lines().filter(of_gpus).collect();
+    found.iter().map(|line| format!("{line}: is in the default build")).collect()
+}
+
 pub(crate) fn package_complaints(path: &str, manifest: &toml::Table) -> Vec<String> {
     let mut complaints = Vec::new();
     let package = manifest["package"].as_table().expect("package is a table");
@@ -69,4 +78,5 @@ fn the_rules_can_fail() {
     assert_eq!(edge_complaints(&manifest("b", "a"), &allowed).len(), 1);
     assert_eq!(edge_complaints(&manifest("c", "a"), &allowed).len(), 1);
     assert!(package_complaints("crates/c/Cargo.toml", &manifest("c", "a")).len() >= 5);
+    assert_eq!(gpu_complaints("toml v1.0.0\ncudarc v0.19.0\ncudarc v0.19.0 (*)\n").len(), 2);
 }

@@ -1,8 +1,16 @@
 //! Activation functions of tensors of any shape, on all cores.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType};
 
+#[cfg(feature = "cuda")]
+use crate::cuda::{
+    elementwise as on_gpu,
+    gpu::Gpu,
+    tensors::{compute, slice},
+};
 use crate::dense::{elements, for_dtype, with_elements};
 use crate::error::Error;
 use crate::kernels::activation::{Activation, Gelu, LeakyRelu, Relu, Silu};
@@ -118,7 +126,27 @@ impl<F: Activation> CustomOp1 for Elementwise<F> {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        for_dtype!(F::NAME, x.dtype(), T => {
+            let gpu = Gpu::of(x);
+            let y = on_gpu::map::<_, T>(&gpu, self.0, slice(F::NAME, (x, layout))?)?;
+            Ok((gpu.storage(y), layout.shape().clone()))
+        })
+    }
+
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if gradient.device().is_cuda() {
+            return compute(F::NAME, [x, &gradient.contiguous()?], |gpu, [x, dy]| {
+                for_dtype!(F::NAME, x.0.dtype(), T => {
+                    let (of_x, dy) = (slice::<T>(F::NAME, x)?, slice(F::NAME, dy)?);
+                    let dx = on_gpu::map_gradient(gpu, self.0, of_x, dy)?;
+                    Ok((gpu.storage(dx), x.1.shape().clone()))
+                })
+            })
+            .map(Some);
+        }
         for_dtype!(F::NAME, x.dtype(), T => gradient_of(x, gradient, |x: &[T], dy, dx| {
             elementwise::map_gradient(Tier::current(), self.0, x, dy, dx);
         }))
@@ -137,25 +165,52 @@ impl CustomOp1 for Geglu {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let mut dims = layout.dims().to_vec();
-        let width = dims.last().map_or(1, |last| last / 2);
-        if let Some(last) = dims.last_mut() {
-            *last = width;
-        }
+        let (width, shape) = halved(layout);
         for_dtype!(Self::NAME, storage.dtype(), T => {
             let x = elements::<T>(storage, layout)?;
             let mut y = T::unwritten(x.len() / 2);
             elementwise::geglu(Tier::current(), width, x, &mut y);
-            Ok((T::to_cpu_storage_owned(y), Shape::from(dims)))
+            Ok((T::to_cpu_storage_owned(y), shape))
+        })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (width, shape) = halved(layout);
+        for_dtype!(Self::NAME, x.dtype(), T => {
+            let gpu = Gpu::of(x);
+            let y = on_gpu::geglu::<_, T>(&gpu, width, slice(Self::NAME, (x, layout))?)?;
+            Ok((gpu.storage(y), shape))
         })
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let width = x.dims().last().map_or(1, |last| last / 2);
+        #[cfg(feature = "cuda")]
+        if gradient.device().is_cuda() {
+            return compute(Self::NAME, [x, &gradient.contiguous()?], |gpu, [x, dy]| {
+                for_dtype!(Self::NAME, x.0.dtype(), T => {
+                    let (of_x, dy) = (slice::<T>(Self::NAME, x)?, slice(Self::NAME, dy)?);
+                    let dx = on_gpu::geglu_gradient(gpu, width, of_x, dy)?;
+                    Ok((gpu.storage(dx), x.1.shape().clone()))
+                })
+            })
+            .map(Some);
+        }
         for_dtype!(Self::NAME, x.dtype(), T => gradient_of(x, gradient, |x: &[T], dy, dx| {
             elementwise::geglu_gradient(Tier::current(), width, x, dy, dx);
         }))
     }
+}
+
+/// Half of the last axis, and the shape that it leaves.
+fn halved(layout: &Layout) -> (usize, Shape) {
+    let mut dims = layout.dims().to_vec();
+    let width = dims.last().map_or(1, |last| last / 2);
+    if let Some(last) = dims.last_mut() {
+        *last = width;
+    }
+    (width, Shape::from(dims))
 }
 
 /// The gradient of `x` by a kernel that takes `x`, the gradient of the result, and the output.

@@ -1,9 +1,13 @@
 //! Sums and multiples of activations on all cores; candle's own run on one.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 
 use crate::channels_last::ChannelsLast;
+#[cfg(feature = "cuda")]
+use crate::cuda::{elementwise as on_gpu, gpu::Gpu, tensors::slice};
 use crate::error::Error;
 use crate::kernels::arithmetic;
 use crate::kernels::real::{Element, Real};
@@ -88,6 +92,21 @@ impl CustomOp2 for Add {
         by_dtype!(ADD, "a", a.0.dtype(), T => Self::run::<T>(a, b))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        a: &CudaStorage,
+        a_layout: &Layout,
+        b: &CudaStorage,
+        b_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        by_dtype!(ADD, "a", a.dtype(), T => {
+            let gpu = Gpu::of(a);
+            let (a, b) = (slice::<T>(ADD, (a, a_layout))?, slice(ADD, (b, b_layout))?);
+            Ok((gpu.storage(on_gpu::add(&gpu, a, b)?), a_layout.shape().clone()))
+        })
+    }
+
     fn bwd(
         &self,
         a: &Tensor,
@@ -123,6 +142,15 @@ impl CustomOp1 for Scale {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         by_dtype!(SCALE, "x", storage.dtype(), T => self.run::<T>(storage, layout))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        by_dtype!(SCALE, "x", x.dtype(), T => {
+            let gpu = Gpu::of(x);
+            let y = on_gpu::scale::<_, T>(&gpu, self.0, slice(SCALE, (x, layout))?)?;
+            Ok((gpu.storage(y), layout.shape().clone()))
+        })
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {

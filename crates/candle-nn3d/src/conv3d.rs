@@ -2,6 +2,8 @@
 
 mod arithmetic;
 mod differentiable;
+#[cfg(feature = "cuda")]
+mod gpu_arithmetic;
 pub(crate) mod op;
 pub(crate) mod prepared;
 pub(crate) mod transposed;

@@ -6,6 +6,8 @@ use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "cuda")]
+use crate::cuda::{in_place as on_gpu, parameters};
 use crate::error::Error;
 use crate::in_place::{CHUNK, Float, change, change_with, with_float};
 use crate::named_tensors::NamedTensors;
@@ -150,7 +152,10 @@ impl Ema {
             return Err(Error::Tensor { name: UPDATES.to_owned(), problem }.into());
         };
         same_tensors(&self.averages, &state.tensors)?;
-        let copies = state.tensors.iter().map(|(name, t)| Ok((name.clone(), t.copy()?)));
+        let copies = state.tensors.iter().map(|(name, t)| {
+            let device = self.averages.get(name).map_or(t.device(), Tensor::device);
+            Ok((name.clone(), t.copy()?.to_device(device)?))
+        });
         self.averages = copies.collect::<Result<_>>()?;
         self.updates = updates;
         Ok(())
@@ -192,6 +197,14 @@ impl Drop for Swapped<'_> {
 }
 
 fn lerp(average: &Tensor, tensor: &Tensor, decay: f64) -> Result<()> {
+    #[cfg(feature = "cuda")]
+    if average.device().is_cuda() {
+        return with_float!(average.dtype(), "ema", "average", T => {
+            on_gpu::change_with::<T>("ema", average, tensor, |gpu, average, tensor| {
+                parameters::average(gpu, [decay, 1.0 - decay], average, tensor)
+            })
+        });
+    }
     with_float!(average.dtype(), "ema", "average", T => {
         let (keep, take) = (decay as T, (1.0 - decay) as T);
         change_with::<T>(average, tensor, |average, tensor| {
@@ -215,6 +228,17 @@ fn exchange(average: &Tensor, tensor: &Tensor) -> Result<()> {
         let chunks = a.par_chunks_mut(CHUNK).zip(b.par_chunks_mut(CHUNK));
         chunks.for_each(|(a, b)| a.swap_with_slice(b));
         Ok(())
+    }
+    #[cfg(feature = "cuda")]
+    if average.device().is_cuda() {
+        let n = average.elem_count();
+        return with_float!(average.dtype(), "ema", "average", T => {
+            on_gpu::change::<T>("ema", average, |gpu, average| {
+                on_gpu::change::<T>("ema", tensor, |_, tensor| {
+                    parameters::exchange(gpu, n, average, tensor)
+                })
+            })
+        });
     }
     with_float!(average.dtype(), "ema", "average", T => {
         change::<T>(average, |average| change::<T>(tensor, |tensor| swap(average, tensor)))

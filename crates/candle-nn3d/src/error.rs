@@ -67,9 +67,26 @@ pub enum Error {
         /// What is wrong, and what was expected.
         problem: String,
     },
+    /// Work on a GPU cannot be done.
+    #[error("{op} on the GPU: {problem}; {remedy}")]
+    Gpu {
+        /// The operation or kernel.
+        op: String,
+        /// What is wrong, with the compiler's log if it refuses a kernel.
+        problem: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
     /// candle refuses.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+#[cfg(feature = "cuda")]
+impl Error {
+    pub(crate) fn gpu(op: &str, problem: String, remedy: &'static str) -> Self {
+        Self::Gpu { op: op.to_owned(), problem, remedy }
+    }
 }
 
 impl From<Error> for candle_core::Error {

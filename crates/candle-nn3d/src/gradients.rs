@@ -8,6 +8,8 @@ use candle_core::{Result, Tensor};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use crate::cuda::{in_place as on_gpu, parameters as kernels};
 use crate::error::Error;
 use crate::in_place::{CHUNK, Float, change, change_with, read, with_float};
 use crate::parameters::ParameterStore;
@@ -53,7 +55,10 @@ impl Gradients {
                 let problem = format!("the gradient is {found}, the parameter {expected}");
                 return Err(Error::Tensor { name, problem }.into());
             }
-            gradients.insert(name, gradient.contiguous()?.detach());
+            let gradient = gradient.contiguous()?.detach();
+            #[cfg(feature = "cuda")]
+            let gradient = on_gpu::owned(gradient)?;
+            gradients.insert(name, gradient);
         }
         Ok(Self(gradients))
     }
@@ -84,6 +89,15 @@ impl Gradients {
                     if sum.shape() != gradient.shape() {
                         candle_core::bail!("gradients of {:?} and {:?}", sum, gradient);
                     }
+                    #[cfg(feature = "cuda")]
+                    if sum.device().is_cuda() {
+                        with_float!(sum.dtype(), "gradients", "gradient", T => {
+                            on_gpu::change_with::<T>("gradients", sum, &gradient, |gpu, a, b| {
+                                kernels::accumulate(gpu, a, b)
+                            })
+                        })?;
+                        continue;
+                    }
                     with_float!(sum.dtype(), "gradients", "gradient", T => {
                         change_with::<T>(sum, &gradient, |sum, more| {
                             let chunks = sum.par_chunks_mut(CHUNK).zip(more.par_chunks(CHUNK));
@@ -105,6 +119,16 @@ impl Gradients {
     /// None for gradients from [`of`](Self::of).
     pub fn scale(&mut self, factor: f64) -> Result<()> {
         for gradient in self.0.values() {
+            #[cfg(feature = "cuda")]
+            if gradient.device().is_cuda() {
+                let n = gradient.elem_count();
+                with_float!(gradient.dtype(), "gradients", "gradient", T => {
+                    on_gpu::change::<T>("gradients", gradient, |gpu, x| {
+                        kernels::multiply(gpu, n, factor, x)
+                    })
+                })?;
+                continue;
+            }
             with_float!(gradient.dtype(), "gradients", "gradient", T => {
                 change::<T>(gradient, |elements| {
                     let factor = factor as T;
@@ -119,17 +143,14 @@ impl Gradients {
     }
 
     /// √Σ g², summed in f64 over chunks of a fixed size and then in order: the same bits for any
-    /// number of threads.
+    /// number of threads, and on a GPU, which is waited for once.
     ///
     /// # Errors
     /// None for gradients from [`of`](Self::of).
     pub fn norm(&self) -> Result<GradientNorm> {
         let mut total = 0.0;
         let mut parameters = Vec::new();
-        for (name, gradient) in &self.0 {
-            let squares = with_float!(gradient.dtype(), "gradients", "gradient", T => {
-                read::<T, f64>(gradient, sum_of_squares)
-            })?;
+        for (name, squares) in self.0.keys().zip(self.squares()?) {
             if !squares.is_finite() {
                 parameters.push(name.clone());
             }
@@ -141,6 +162,36 @@ impl Gradients {
         } else {
             GradientNorm::NotFinite { parameters }
         })
+    }
+
+    /// The sum of squares of each gradient.
+    fn squares(&self) -> Result<Vec<f64>> {
+        #[cfg(feature = "cuda")]
+        if self.0.values().next().is_some_and(|gradient| gradient.device().is_cuda()) {
+            return self.squares_on_gpu();
+        }
+        let of = |gradient: &Tensor| {
+            with_float!(gradient.dtype(), "gradients", "gradient", T => {
+                read::<T, f64>(gradient, sum_of_squares)
+            })
+        };
+        self.0.values().map(of).collect()
+    }
+
+    #[cfg(feature = "cuda")]
+    fn squares_on_gpu(&self) -> Result<Vec<f64>> {
+        use candle_core::op::BackpropOp;
+
+        let Some(first) = self.0.values().next() else { return Ok(Vec::new()) };
+        let gpu = crate::cuda::gpu::Gpu::new(first.device().as_cuda_device()?);
+        let mut squares = kernels::Squares::new(&gpu, self.0.values().map(Tensor::elem_count))?;
+        for (place, gradient) in self.0.values().enumerate() {
+            with_float!(gradient.dtype(), "gradients", "gradient", T => {
+                on_gpu::read::<T, ()>("gradients", gradient, |gpu, x| squares.add(gpu, place, x))
+            })?;
+        }
+        let totals = candle_core::Storage::Cuda(gpu.storage(squares.totals(&gpu)?));
+        Tensor::from_storage(totals, self.0.len(), BackpropOp::none(), false).to_vec1()
     }
 
     /// Scales the gradients so that their norm is at most `limit`, and returns the norm they had.

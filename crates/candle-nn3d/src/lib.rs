@@ -22,6 +22,9 @@
 
 mod kernels;
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 mod channels_last;
 mod cpu_slices;
 mod dense;
@@ -93,6 +96,19 @@ pub mod ops {
     pub use crate::upsample::{
         upsample_nearest, upsample_nearest_to, upsample_trilinear, upsample_trilinear_to,
     };
+}
+
+#[cfg(feature = "cuda")]
+pub mod gpu {
+    //! GPUs, how convolutions choose their algorithms there, the record of the choices, and what crates
+    //! above compute in a pass of their own.
+
+    pub use crate::cuda::combination::{Combination, Limits, Operand, finite_items};
+    pub use crate::cuda::convolution::choice::{
+        Choice, Choices, Key, Order, Pass, Search, Settings,
+    };
+    pub use crate::cuda::device::{free_bytes, kind, open};
+    pub use crate::cuda::dice::{DiceLoss, DiceWeights};
 }
 
 pub use attention_layer::{Attention, AttentionConfig, attention_layer};

@@ -40,6 +40,7 @@ use crate::random_tensor::Distribution;
 pub struct ParameterStore {
     key: Key,
     dtype: DType,
+    device: Device,
     variables: Arc<Mutex<BTreeMap<String, Var>>>,
 }
 
@@ -47,7 +48,7 @@ impl ParameterStore {
     /// No parameters yet; those to come are f32.
     #[must_use]
     pub fn new(key: Key) -> Self {
-        Self { key, dtype: DType::F32, variables: Arc::default() }
+        Self { key, dtype: DType::F32, device: Device::Cpu, variables: Arc::default() }
     }
 
     /// No parameters yet; those to come are of this dtype.
@@ -61,16 +62,48 @@ impl ParameterStore {
         }
     }
 
+    /// The same parameters on another device, where those to come are made too; initial values are
+    /// the same bits on all devices. Handles from before keep the old ones.
+    ///
+    /// # Errors
+    /// For a device that has no memory left for them.
+    ///
+    /// # Examples
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use candle_nn3d::ParameterStore;
+    /// let store = ParameterStore::new(keyed_random::Key::new(1)).on(&Device::Cpu)?;
+    /// assert!(store.builder(DType::F32).get(2, "bias")?.device().is_cpu());
+    /// # Ok::<(), candle_core::Error>(())
+    /// ```
+    pub fn on(self, device: &Device) -> Result<Self> {
+        if self.device.same_device(device) {
+            return Ok(self);
+        }
+        let moved = self
+            .tensors()
+            .into_iter()
+            .map(|(name, tensor)| Ok((name, Var::from_tensor(&tensor.to_device(device)?)?)));
+        let variables = Arc::new(Mutex::new(moved.collect::<Result<_>>()?));
+        Ok(Self { variables, device: device.clone(), ..self })
+    }
+
     /// What a network asks for its parameters; see above for a dtype that is not the store's.
     #[must_use]
     pub fn builder(&self, dtype: DType) -> VarBuilder<'static> {
-        VarBuilder::from_backend(Box::new(self.clone()), dtype, Device::Cpu)
+        VarBuilder::from_backend(Box::new(self.clone()), dtype, self.device.clone())
     }
 
     /// The dtype of the parameters.
     #[must_use]
     pub fn dtype(&self) -> DType {
         self.dtype
+    }
+
+    /// Where the parameters are.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The parameter of this name.
@@ -109,7 +142,7 @@ impl ParameterStore {
     /// # Errors
     /// [`Error::Tensor`] naming the parameter, if it has another shape.
     pub fn set(&self, name: &str, value: &Tensor) -> Result<()> {
-        let value = value.to_device(&Device::Cpu)?.to_dtype(self.dtype)?.detach();
+        let value = value.to_device(&self.device)?.to_dtype(self.dtype)?.detach();
         let existing = self.get(name);
         if let Some(existing) = existing {
             check_shape(name, existing.shape(), value.shape())?;
@@ -126,8 +159,8 @@ impl ParameterStore {
         let law = match init {
             Init::Const(value) => {
                 let value = Tensor::full(value, (), &Device::Cpu)?.to_dtype(self.dtype)?;
-                // `from_tensor` copies, and so makes the broadcast contiguous.
-                return Var::from_tensor(&value.broadcast_as(shape)?);
+                let filled = value.broadcast_as(shape)?.contiguous()?;
+                return Var::from_tensor(&filled.to_device(&self.device)?);
             }
             Init::Randn { mean, stdev } => Distribution::Normal { mean, stdev },
             Init::Uniform { lo, up } => Distribution::Uniform { lo, up },
@@ -142,7 +175,7 @@ impl ParameterStore {
                 }
             }
         };
-        Var::from_tensor(&law.tensor(&key, shape, self.dtype, &Device::Cpu)?)
+        Var::from_tensor(&law.tensor(&key, shape, self.dtype, &self.device)?)
     }
 
     /// A thread that panicked while holding the map cannot have left it half changed.

@@ -92,12 +92,35 @@ impl Distribution {
     fn draw(self, keys: &[Key], shape: Shape, dtype: DType, device: &Device) -> Result<Tensor> {
         self.check()?;
         let count = element_count(&shape)?;
+        #[cfg(feature = "cuda")]
+        if let Device::Cuda(device) = device {
+            return self.on_gpu(keys, shape, dtype, device);
+        }
         match dtype {
             DType::F32 => Tensor::from_vec(self.elements::<f32>(keys, count), shape, device),
             DType::F64 => Tensor::from_vec(self.elements::<f64>(keys, count), shape, device),
             DType::BF16 => Tensor::from_vec(self.elements::<bf16>(keys, count), shape, device),
             other => Err(unknown_dtype("random_tensor", "dtype", other)),
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_gpu(
+        self,
+        keys: &[Key],
+        shape: Shape,
+        dtype: DType,
+        device: &candle_core::CudaDevice,
+    ) -> Result<Tensor> {
+        use candle_core::{Storage, op::BackpropOp};
+
+        let per_key = shape.elem_count() / keys.len().max(1);
+        let gpu = crate::cuda::gpu::Gpu::new(device);
+        let storage = crate::typed_slice::by_dtype!("random_tensor", "dtype", dtype, T => {
+            let drawn = crate::cuda::random::draw::<_, T>(&gpu, self, keys, per_key)?;
+            Ok(gpu.storage(drawn))
+        })?;
+        Ok(Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false))
     }
 
     /// `count` elements, as many of each key.

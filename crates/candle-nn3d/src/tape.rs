@@ -12,8 +12,8 @@ use std::collections::{HashMap, HashSet};
 use candle_core::backprop::GradStore;
 use candle_core::op::BackpropOp;
 use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor,
-    TensorId,
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Device, Layout, Result, Shape, Storage,
+    Tensor, TensorId,
 };
 
 use crate::arithmetic;
@@ -58,6 +58,7 @@ impl Held {
     }
 }
 
+/// On the CPU whatever its device was: an operation that needs shapes alone goes by the gradient's.
 fn without_numbers(tensor: &Tensor) -> Tensor {
     let none = match tensor.dtype() {
         DType::F64 => CpuStorage::F64(Vec::new()),
@@ -197,10 +198,10 @@ pub(crate) fn record(
     operation: impl Backward + 'static,
     needs: Needs,
     inputs: &[&Tensor],
-    (storage, shape): (CpuStorage, Shape),
+    (storage, shape): (Storage, Shape),
 ) -> Tensor {
     // A variable to candle, so that its operations on it are tracked as far as here.
-    let output = Tensor::from_storage(Storage::Cpu(storage), shape, BackpropOp::none(), true);
+    let output = Tensor::from_storage(storage, shape, BackpropOp::none(), true);
     recorded(operation, needs, inputs, output)
 }
 
@@ -217,8 +218,12 @@ fn recorded(
 /// Whether an operation on these tensors goes on our tape; if not, candle does as it always does.
 fn records(inputs: &[&Tensor]) -> bool {
     is_recording()
-        && inputs.iter().all(|input| input.device().is_cpu())
+        && inputs.iter().all(|input| has_kernels(input.device()))
         && inputs.iter().any(|input| input.track_op())
+}
+
+fn has_kernels(device: &Device) -> bool {
+    device.is_cpu() || cfg!(feature = "cuda") && device.is_cuda()
 }
 
 type Operand<'a> = (&'a CpuStorage, &'a Layout);
@@ -226,19 +231,34 @@ type Operand<'a> = (&'a CpuStorage, &'a Layout);
 fn forward<const N: usize>(
     inputs: [&Tensor; N],
     run: impl FnOnce([Operand<'_>; N]) -> Result<(CpuStorage, Shape)>,
-) -> Result<(CpuStorage, Shape)> {
+) -> Result<(Storage, Shape)> {
     let held = inputs.map(Tensor::storage_and_layout);
     let mut operands = Vec::with_capacity(N);
     for (storage, layout) in &held {
         let Storage::Cpu(storage) = &**storage else {
-            candle_core::bail!("an operation is recorded for the CPU only")
+            candle_core::bail!("some of an operation's tensors are on the CPU, others are not")
         };
         operands.push((storage, *layout));
     }
     match <[Operand<'_>; N]>::try_from(operands) {
-        Ok(operands) => run(operands),
+        Ok(operands) => run(operands).map(|(storage, shape)| (Storage::Cpu(storage), shape)),
         Err(_) => candle_core::bail!("an operation of {N} inputs has others"),
     }
+}
+
+/// [`forward`] on a GPU.
+#[cfg(feature = "cuda")]
+fn forward_on_gpu<const N: usize>(
+    name: &'static str,
+    inputs: [&Tensor; N],
+    run: impl FnOnce(
+        [crate::cuda::tensors::Operand<'_>; N],
+    ) -> Result<(candle_core::CudaStorage, Shape)>,
+) -> Result<(Storage, Shape)> {
+    let held = inputs.map(Tensor::storage_and_layout);
+    let (storage, shape) =
+        crate::cuda::tensors::with_operands(name, &held, |_, operands| run(operands))?;
+    Ok((Storage::Cuda(storage), shape))
 }
 
 /// `x.apply_op1(operation)`, on whichever tape.
@@ -248,6 +268,11 @@ where
 {
     if !records(&[x]) {
         return to_candle(x).apply_op1(operation);
+    }
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        let made = forward_on_gpu(operation.name(), [x], |[x]| operation.cuda_fwd(x.0, x.1))?;
+        return Ok(record(One(operation), needs, &[x], made));
     }
     let made = forward([x], |[x]| operation.cpu_fwd(x.0, x.1))?;
     Ok(record(One(operation), needs, &[x], made))
@@ -260,6 +285,13 @@ where
 {
     if !records(&[a, b]) {
         return to_candle(a).apply_op2(&to_candle(b), operation);
+    }
+    #[cfg(feature = "cuda")]
+    if a.device().is_cuda() {
+        let made = forward_on_gpu(operation.name(), [a, b], |[a, b]| {
+            operation.cuda_fwd(a.0, a.1, b.0, b.1)
+        })?;
+        return Ok(record(Two(operation), needs, &[a, b], made));
     }
     let made = forward([a, b], |[a, b]| operation.cpu_fwd(a.0, a.1, b.0, b.1))?;
     Ok(record(Two(operation), needs, &[a, b], made))
@@ -278,6 +310,13 @@ where
 {
     if !records(&[a, b, c]) {
         return to_candle(a).apply_op3(&to_candle(b), &to_candle(c), operation);
+    }
+    #[cfg(feature = "cuda")]
+    if a.device().is_cuda() {
+        let made = forward_on_gpu(operation.name(), [a, b, c], |[a, b, c]| {
+            operation.cuda_fwd(a.0, a.1, b.0, b.1, c.0, c.1)
+        })?;
+        return Ok(record(Three(operation), needs, &[a, b, c], made));
     }
     let made = forward([a, b, c], |[a, b, c]| operation.cpu_fwd(a.0, a.1, b.0, b.1, c.0, c.1))?;
     Ok(record(Three(operation), needs, &[a, b, c], made))

@@ -1,6 +1,6 @@
 //! What a trainer learns from.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::condition::Condition;
 use crate::error::{BoxedError, Error, Result};
@@ -30,6 +30,18 @@ impl Batch {
     pub fn voxels(&self) -> u64 {
         let space = self.images.dims().get(2..).unwrap_or_default();
         (self.items() * space.iter().product::<usize>()) as u64
+    }
+
+    /// The same on the device where a network is.
+    ///
+    /// # Errors
+    /// None but candle's.
+    pub fn to_device(&self, device: &Device) -> candle_core::Result<Self> {
+        Ok(Self {
+            images: self.images.to_device(device)?,
+            condition: self.condition.to_device(device)?,
+            indices: self.indices.clone(),
+        })
     }
 
     pub(crate) fn check(&self) -> Result<()> {
@@ -69,9 +81,9 @@ impl<F: FnMut(u64) -> std::result::Result<Batch, BoxedError>> BatchSource for F 
     }
 }
 
-/// The batch, checked.
-pub(crate) fn fetch(source: &mut dyn BatchSource, number: u64) -> Result<Batch> {
+/// The batch, checked, on a device.
+pub(crate) fn fetch(source: &mut dyn BatchSource, number: u64, device: &Device) -> Result<Batch> {
     let batch = source.batch(number).map_err(|source| Error::Source { number, source })?;
     batch.check()?;
-    Ok(batch)
+    Ok(batch.to_device(device)?)
 }

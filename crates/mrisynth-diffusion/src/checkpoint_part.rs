@@ -12,6 +12,10 @@ pub(crate) const MODEL: &str = "model.safetensors";
 pub(crate) const AVERAGE: &str = "ema.safetensors";
 pub(crate) const OPTIMISER: &str = "optimiser.safetensors";
 
+/// Which of cuDNN's algorithms the convolutions of a run on a GPU take.
+#[cfg(feature = "cuda")]
+pub(crate) const GPU: &str = "gpu.json";
+
 /// Under which names a part says what it is, and its version.
 const FORMAT: (&str, &str) = ("format", "mrisynth-diffusion");
 const VERSION: (&str, &str) = ("version", "1");

@@ -67,6 +67,19 @@ impl Condition {
         Ok(Self { channels: cast(&self.channels)?, context: cast(&self.context)?, class_labels })
     }
 
+    /// The same with channels and context on a device. Class labels stay on the CPU, where networks
+    /// look whether there are such classes.
+    ///
+    /// # Errors
+    /// None but candle's.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let moved = |tensor: &Option<Tensor>| {
+            tensor.as_ref().map(|tensor| tensor.to_device(device)).transpose()
+        };
+        let class_labels = self.class_labels.clone();
+        Ok(Self { channels: moved(&self.channels)?, context: moved(&self.context)?, class_labels })
+    }
+
     /// The same with the items marked in `dropped` left out.
     ///
     /// Nothing is copied where none is dropped.
@@ -131,7 +144,7 @@ fn filled(tensor: Option<&Tensor>, dropped: &[bool], value: f64) -> Result<Optio
     let constant = |items: usize| {
         let mut dims = tensor.dims().to_vec();
         dims[0] = items;
-        let value = Tensor::new(value, &Device::Cpu)?.to_dtype(tensor.dtype())?;
+        let value = Tensor::new(value, tensor.device())?.to_dtype(tensor.dtype())?;
         value.broadcast_as(dims)?.contiguous()
     };
     if !dropped.contains(&false) {

@@ -1,6 +1,6 @@
 //! All that is random about a training item, keyed by its index.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use candle_nn3d::Distribution;
 use keyed_random::Key;
 use mrisynth_schedulers::TrainingTimes;
@@ -31,11 +31,11 @@ impl Draw {
         self.indices.iter().map(key).collect()
     }
 
-    /// ε, like the images.
+    /// ε, like the images and where they are.
     pub(crate) fn noise(&self, images: &Tensor) -> Result<Tensor> {
         let item = &images.dims()[1..];
         let keys = self.keys("noise");
-        Ok(Distribution::STANDARD_NORMAL.batch(&keys, item, DType::F32, &Device::Cpu)?)
+        Ok(Distribution::STANDARD_NORMAL.batch(&keys, item, DType::F32, images.device())?)
     }
 
     /// A time per item.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use candle_nn3d::without_gradients;
 use durable_file::Sha256Digest;
 use keyed_random::Key;
@@ -75,6 +75,7 @@ pub struct GeneratorConfig {
 /// ```
 pub struct Generator {
     config: GeneratorConfig,
+    device: Device,
     levels: Vec<Level>,
     sampler: Box<dyn Sampler>,
 }
@@ -90,7 +91,13 @@ impl Generator {
             return Err(Error::setting("guidance.scale", scale, "a finite number of at least 0"));
         }
         let (levels, sampler) = (config.sampling.levels()?, config.sampling.sampler.build()?);
-        Ok(Self { config: config.clone(), levels, sampler })
+        Ok(Self { config: config.clone(), device: Device::Cpu, levels, sampler })
+    }
+
+    /// The same, where the network is. What is drawn does not depend on it.
+    #[must_use]
+    pub fn on(self, device: &Device) -> Self {
+        Self { device: device.clone(), ..self }
     }
 
     /// The noise that the items begin as, of `shape` `[c, x, y, z]` each.
@@ -99,12 +106,15 @@ impl Generator {
     /// A shape that does not fit memory.
     pub fn begin(&self, items: &[SampleItem], shape: [usize; 4]) -> Result<SamplerState> {
         let [c, x, y, z] = shape;
-        let start = self.noise(items).start((c, x, y, z), DType::F32, self.levels[0]);
+        let noise = self.noise(items);
+        let start = noise.start_on(&self.device, (c, x, y, z), DType::F32, self.levels[0]);
         Ok(SamplerState::new(start?))
     }
 
     /// Brings the items to the last level, from wherever `state` is. Then `state.sample` holds
-    /// them, `[b, c, x, y, z]`, f32.
+    /// them, `[b, c, x, y, z]`, f32, on the generator's device; a state from a file may be on the CPU.
+    ///
+    /// On a GPU steps are not waited for; see [`sample`].
     ///
     /// # Errors
     /// Another number of items than `state` has; those of the network and of the sampler. The state
@@ -122,7 +132,10 @@ impl Generator {
         }
         let dtype = self.config.precision.dtype();
         let conditions: Vec<&Condition> = items.iter().map(|item| &item.condition).collect();
-        let condition = Condition::concat(&conditions)?.to_dtype(dtype)?;
+        let condition = Condition::concat(&conditions)?.to_device(&self.device)?.to_dtype(dtype)?;
+        if !state.sample.device().same_device(&self.device) {
+            *state = state.to_device(&self.device)?;
+        }
         let network = GuidedNetwork::new(network, self.config.guidance);
         let denoiser = self.config.sampling.denoiser(|x: &Tensor, timesteps: &Tensor| {
             let input = x.to_dtype(dtype)?;
@@ -136,7 +149,12 @@ impl Generator {
     /// The record of one of the items.
     #[must_use]
     pub fn provenance(&self, item: &SampleItem, checkpoint: Sha256Digest) -> Provenance {
-        Provenance::new(&self.config, item, checkpoint)
+        let made = Provenance::new(&self.config, item, checkpoint);
+        #[cfg(feature = "cuda")]
+        if let Ok(kernel_tier) = candle_nn3d::gpu::kind(&self.device) {
+            return Provenance { kernel_tier, ..made };
+        }
+        made
     }
 
     fn noise(&self, items: &[SampleItem]) -> Noise {

@@ -140,9 +140,9 @@ impl Model {
 
     fn built(&self) -> Result<Rc<dyn Network>> {
         let (store, frozen) = (self.parameters.clone(), self.frozen.clone());
+        let (device, dtype) = (store.device().clone(), self.precision.dtype());
         let handed_out = HandedOut { store, frozen };
-        let dtype = self.precision.dtype();
-        (self.build)(VarBuilder::from_backend(Box::new(handed_out), dtype, Device::Cpu))
+        (self.build)(VarBuilder::from_backend(Box::new(handed_out), dtype, device))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::condition::Condition;
 ///
 /// # Shapes
 /// `x` and the result `[b, c, x, y, z]`, in the dtype that the network computes in; `timesteps`
-/// `[b]`, f32.
+/// `[b]`, f32, on the CPU even where `x` is on a GPU, as the class labels of the condition.
 ///
 /// # Examples
 /// ```

@@ -39,7 +39,7 @@ pub struct Objective {
 pub struct Question {
     /// The network's input, `[b, c, x, y, z]`, f32.
     pub input: Tensor,
-    /// What it is told of the noise, `[b]`, f32.
+    /// What it is told of the noise, `[b]`, f32, on the CPU.
     pub timesteps: Tensor,
     target: ChannelsLast,
     weights: Vec<f64>,

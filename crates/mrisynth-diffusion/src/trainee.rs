@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use candle_core::DType;
+use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn3d::{
     Ema, Gradients, Matching, NamedTensors, ParameterStore, value_and_gradients, without_gradients,
@@ -11,6 +11,8 @@ use candle_nn3d::{
 use mrisynth_training::{CheckpointReader, CheckpointWriter, Scalar, StepReport, Trainee};
 
 use crate::batch::{Batch, BatchSource, fetch};
+#[cfg(feature = "cuda")]
+use crate::checkpoint_part::GPU;
 use crate::checkpoint_part::{AVERAGE, MODEL, OPTIMISER, marked, read};
 use crate::config::DiffusionConfig;
 use crate::draw::Draw;
@@ -138,8 +140,8 @@ impl DiffusionTrainee {
         self.learner.average()
     }
 
-    /// The share of a micro-batch in the loss and its gradients.
-    fn micro_batch(&self, network: &dyn Network, batch: &Batch) -> Result<(f64, Gradients)> {
+    /// The share of a micro-batch in the loss, not yet read, and its gradients.
+    fn micro_batch(&self, network: &dyn Network, batch: &Batch) -> Result<(Tensor, Gradients)> {
         let DiffusionConfig { seed, accumulation, condition_dropout, .. } = self.config;
         let dtype = self.model.precision().dtype();
         let draw = Draw::training(seed, batch);
@@ -158,7 +160,6 @@ impl DiffusionTrainee {
             let answer = network.forward_train(&input, &question.timesteps, &condition, &keys)?;
             question.shared_loss(&answer, share)
         })?;
-        let loss = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         Ok((loss, Gradients::of(self.model.parameters(), gradients)?))
     }
 }
@@ -169,21 +170,26 @@ impl Trainee for DiffusionTrainee {
     fn step(&mut self, step: u64) -> Result<StepReport> {
         let network = self.model.network()?;
         let mut gradients = Gradients::default();
-        let (mut loss, mut voxels, mut items) = (0.0, 0, None);
+        let (mut shares, mut voxels, mut items) = (Vec::new(), 0, None);
         let accumulation = u64::from(self.config.accumulation);
         for micro in 0..accumulation {
             let number = step.saturating_sub(1) * accumulation + micro;
-            let batch = fetch(&mut *self.training, number)?;
+            let device = self.model.parameters().device();
+            let batch = fetch(&mut *self.training, number, device)?;
             let expected = *items.get_or_insert(batch.items());
             if batch.items() != expected {
                 let expected = format!("{expected}, as in the first batch of the step");
                 return Err(Error::shape("the number of items", batch.items(), expected));
             }
             let (share, more) = self.micro_batch(&*network, &batch)?;
-            loss += share;
+            shares.push(share);
             voxels += batch.voxels();
             gradients.add(more)?;
         }
+        // Read when all of the step's work is under way: a GPU is waited for here and for the norm.
+        let read = |share: &Tensor| share.to_dtype(DType::F64)?.to_scalar::<f64>();
+        let shares = shares.iter().map(read).collect::<candle_core::Result<Vec<_>>>()?;
+        let loss = shares.into_iter().fold(0.0, |sum, share| sum + share);
         if !loss.is_finite() {
             return Err(Error::NotFinite { step, what: "the loss", parameters: vec![] });
         }
@@ -201,7 +207,8 @@ impl Trainee for DiffusionTrainee {
         let Self { config, model, objective, learner, held_out, .. } = self;
         let Some(held_out) = held_out else { return Ok(Vec::new()) };
         averaged(learner, model, |network| {
-            validation::measure(config, objective, network, &mut **held_out)
+            let device = model.parameters().device();
+            validation::measure(config, objective, network, device, &mut **held_out)
         })
     }
 
@@ -221,10 +228,14 @@ impl Trainee for DiffusionTrainee {
         };
         write(MODEL, NamedTensors::of(self.model.parameters()))?;
         write(OPTIMISER, self.learner.optimiser.state()?)?;
-        match &self.learner.ema {
-            Some(ema) => write(AVERAGE, ema.state()),
-            None => Ok(()),
+        if let Some(ema) = &self.learner.ema {
+            write(AVERAGE, ema.state())?;
         }
+        #[cfg(feature = "cuda")]
+        if self.model.parameters().device().is_cuda() {
+            candle_nn3d::gpu::Choices::made().write(checkpoint.path_of(GPU)?)?;
+        }
+        Ok(())
     }
 
     fn restore(&mut self, checkpoint: &CheckpointReader) -> Result<()> {
@@ -232,6 +243,11 @@ impl Trainee for DiffusionTrainee {
         self.learner.optimiser.load_state(&read(checkpoint, OPTIMISER)?)?;
         if let Some(ema) = &mut self.learner.ema {
             ema.load_state(&read(checkpoint, AVERAGE)?)?;
+        }
+        #[cfg(feature = "cuda")]
+        if self.model.parameters().device().is_cuda() && checkpoint.record().parts.contains_key(GPU)
+        {
+            candle_nn3d::gpu::Choices::read(checkpoint.path_of(GPU)?)?.recall();
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The loss at fixed levels with fixed noise.
 
+use candle_core::Device;
 use mrisynth_training::Scalar;
 
 use crate::batch::{BatchSource, fetch};
@@ -17,6 +18,7 @@ pub(crate) fn measure(
     config: &DiffusionConfig,
     objective: &Objective,
     network: &dyn Network,
+    device: &Device,
     held_out: &mut dyn BatchSource,
 ) -> Result<Vec<Scalar>> {
     let dtype = config.precision.dtype();
@@ -25,7 +27,7 @@ pub(crate) fn measure(
     let mut sums = vec![0.0; times.len()];
     let mut items = 0;
     for number in 0..config.validation.batches {
-        let batch = fetch(held_out, number)?;
+        let batch = fetch(held_out, number, device)?;
         let noise = Draw::validation(config.seed, &batch).noise(&batch.images)?;
         let condition = batch.condition.to_dtype(dtype)?;
         for (time, sum) in times.iter().zip(&mut sums) {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
 use durable_file::{Sha256Digest, sha256_of_file};
 use mrisynth_diffusion::Precision;
 use mrisynth_training::{CheckpointReader, Checkpoints};
@@ -111,8 +112,23 @@ impl Checkpoint {
         precision: Precision,
         space: [usize; 3],
     ) -> Result<ConditionedUnet> {
+        self.network_on(&Device::Cpu, network, precision, space)
+    }
+
+    /// The same on a device.
+    ///
+    /// # Errors
+    /// As [`weights`](Self::weights).
+    pub fn network_on(
+        &self,
+        device: &Device,
+        network: &UnetConfig,
+        precision: Precision,
+        space: [usize; 3],
+    ) -> Result<ConditionedUnet> {
         let weights = self.weights(network)?;
-        let mut unet = Unet::from_weights(network, weights, precision.dtype())?.unet;
+        let dtype = precision.dtype();
+        let mut unet = Unet::from_weights_on(device, network, weights, dtype)?.unet;
         unet.prepare(space)?;
         Ok(unet.into())
     }

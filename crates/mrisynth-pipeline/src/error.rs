@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::device_choice::DeviceChoice;
 use crate::memory::MemoryEstimate;
 
 /// The result of everything fallible in this crate.
@@ -50,6 +51,14 @@ pub enum Error {
         doing: &'static str,
         /// The system's reason.
         source: std::io::Error,
+    },
+    /// The device that was asked for cannot be used.
+    #[error("{device} cannot be used: {problem}")]
+    Device {
+        /// The device.
+        device: DeviceChoice,
+        /// Why not, and what to do.
+        problem: String,
     },
     /// There is not enough memory for what is asked; nothing was begun.
     #[error("{what} needs about {estimate}; {available_mib} MiB are available")]

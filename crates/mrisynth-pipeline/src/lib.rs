@@ -33,6 +33,8 @@ mod preset;
 
 mod conversion;
 
+mod device_choice;
+
 mod memory;
 
 mod batches;
@@ -70,12 +72,13 @@ pub use checkpoint::Checkpoint;
 pub use cohort_source::{Division, open_cohort};
 pub use conversion::{Conversion, MaskOnGrid};
 pub use data_config::{DataConfig, SchemeSource};
+pub use device_choice::DeviceChoice;
 pub use error::{Error, Result};
 pub use experiment::{Experiment, GenerationConfig, TrainingConfig};
 pub use fine_tuning::FineTuning;
 pub use mask_file::{MaskFile, mask_identity};
 pub use mask_following::MaskFollowing;
-pub use memory::{MemoryEstimate, Work, available_bytes, sampling_batch};
+pub use memory::{MemoryEstimate, Work, available_bytes, sampling_batch, sampling_batch_on};
 pub use network::ConditionedUnet;
 pub use preset::Preset;
 pub use sampling_job::{JobEvent, JobOptions, JobRecord, JobSummary, SamplingJob, Subjects};

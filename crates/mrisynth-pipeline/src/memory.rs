@@ -9,6 +9,7 @@ mod walk;
 
 use std::fmt;
 
+use candle_core::Device;
 use mrisynth_unet::{UnetConfig, parameter_shapes};
 use serde::Serialize;
 
@@ -136,6 +137,14 @@ impl MemoryEstimate {
         self.check_against(what, available_bytes())
     }
 
+    /// The same for the memory of a device: of a GPU, what nothing uses now.
+    ///
+    /// # Errors
+    /// [`Error::Memory`], and those of asking a GPU.
+    pub fn check_on(self, device: &Device, what: &str) -> Result<()> {
+        self.check_against(what, available_on(device)?)
+    }
+
     fn check_against(self, what: &str, available: Option<u64>) -> Result<()> {
         let Some(available_mib) = available.map(|bytes| bytes / (MIB as u64)) else {
             return Ok(());
@@ -158,6 +167,15 @@ impl fmt::Display for MemoryEstimate {
     }
 }
 
+/// Bytes that a device has left; unknown where the system does not say.
+fn available_on(device: &Device) -> Result<Option<u64>> {
+    #[cfg(feature = "cuda")]
+    if device.is_cuda() {
+        return Ok(Some(candle_nn3d::gpu::free_bytes(device)?));
+    }
+    if device.is_cpu() { Ok(available_bytes()) } else { Ok(None) }
+}
+
 /// The most volumes at a time, up to `most`, that fit into the memory that is available, at least 1;
 /// and the memory that they take.
 ///
@@ -168,12 +186,25 @@ pub fn sampling_batch(
     one: Work,
     most: usize,
 ) -> Result<(usize, MemoryEstimate)> {
+    sampling_batch_on(&Device::Cpu, network, one, most)
+}
+
+/// The same for the memory of a device.
+///
+/// # Errors
+/// As [`sampling_batch`], and those of asking a GPU.
+pub fn sampling_batch_on(
+    device: &Device,
+    network: &UnetConfig,
+    one: Work,
+    most: usize,
+) -> Result<(usize, MemoryEstimate)> {
     let estimate = |batch| MemoryEstimate::of_sampling(network, Work { batch, ..one });
     let mut fitting = (1, estimate(1)?);
-    fitting.1.check("sampling one volume")?;
+    fitting.1.check_on(device, "sampling one volume")?;
     for batch in 2..=most {
         let more = estimate(batch)?;
-        if more.check("sampling a batch").is_err() {
+        if more.check_on(device, "sampling a batch").is_err() {
             break;
         }
         fitting = (batch, more);

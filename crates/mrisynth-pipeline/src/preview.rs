@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use candle_core::Device;
 use mrisynth_cohort::Batch;
 use mrisynth_diffusion::{BoxedError, Condition, Generator, Network, Previewer, SampleItem};
 use mrisynth_report::{MontageOptions, Picture, montage};
@@ -31,7 +32,8 @@ impl MontagePreview {
         self.generator.run(network, &items, &mut state, &mut Unobserved)?;
         let grid = &self.batch.samples[0].geometry;
         let real = self.conversion.volumes_on_grid(&real, grid)?;
-        let made = self.conversion.volumes_on_grid(&state.sample.get(0)?, grid)?;
+        let made = state.sample.get(0)?.to_device(&Device::Cpu)?;
+        let made = self.conversion.volumes_on_grid(&made, grid)?;
         let suffixes = &self.conversion.config().images;
         for ((suffix, real), made) in suffixes.iter().zip(&real).zip(&made) {
             let pictures = [real, made].map(picture);

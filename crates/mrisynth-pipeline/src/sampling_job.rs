@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
 use mrisynth_diffusion::{Generator, Provenance, Shard};
 use mrisynth_schedulers::{Ended, Progress};
 use mrisynth_volume::{Geometry, Image, Volume};
@@ -18,10 +19,11 @@ pub use record::JobRecord;
 use crate::checkpoint::Checkpoint;
 use crate::conversion::Conversion;
 use crate::derivative::{self, Existing};
+use crate::device_choice::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::mask_file::MaskFile;
-use crate::memory::{MemoryEstimate, Work, sampling_batch};
+use crate::memory::{MemoryEstimate, Work, sampling_batch_on};
 use crate::network::ConditionedUnet;
 use crate::trajectory;
 
@@ -69,7 +71,7 @@ impl Subjects {
     }
 }
 
-/// How a job is done; which volumes come out does not depend on it.
+/// How a job is done; which volumes come out does not depend on it, but for rounding on another device.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JobOptions {
     /// The part of the job that this process does.
@@ -78,6 +80,8 @@ pub struct JobOptions {
     pub batch_size: Option<usize>,
     /// How many states on the way from noise are kept of each volume; none by default.
     pub trajectory_frames: usize,
+    /// Where the network runs.
+    pub device: DeviceChoice,
 }
 
 /// Something that a job tells.
@@ -153,11 +157,12 @@ impl SamplingJob {
         let precision = experiment.sampling.precision;
         let one = Work { batch: 1, space, bytes_per_number: precision.dtype().size_in_bytes() };
         let most = options.batch_size.unwrap_or(LARGEST_BATCH).min(mine.max(1));
-        let (batch_size, memory) = sampling_batch(&experiment.network, one, most)?;
+        let device = options.device.open()?;
+        let (batch_size, memory) = sampling_batch_on(&device, &experiment.network, one, most)?;
         let record = JobRecord::new(experiment, checkpoint)?;
         record.check_same_job(&root)?;
-        let network = checkpoint.network(&experiment.network, precision, space)?;
-        let generator = Generator::new(&experiment.generator_config())?;
+        let network = checkpoint.network_on(&device, &experiment.network, precision, space)?;
+        let generator = Generator::new(&experiment.generator_config())?.on(&device);
         Ok(Self {
             root,
             record,
@@ -274,8 +279,9 @@ impl SamplingJob {
         if ended == Ended::Cancelled {
             return Ok(ControlFlow::Break(0));
         }
+        let made = state.sample.to_device(&Device::Cpu)?;
         for (place, prepared) in batch.iter().enumerate() {
-            let path = self.write(prepared, &state.sample.get(place)?)?;
+            let path = self.write(prepared, &made.get(place)?)?;
             trajectory::write(&self.root, &self.conversion, prepared, place, &frames)?;
             let (name, path) = (&names[place], &path);
             if observer(&JobEvent::Written { name, path }).is_break() {
@@ -308,7 +314,8 @@ impl SamplingJob {
         let mut state = self.generator.begin(&samples, [config.images.len(), x, y, z])?;
         let mut unobserved = mrisynth_schedulers::Unobserved;
         self.generator.run(&self.network, &samples, &mut state, &mut unobserved)?;
-        self.conversion.volumes(&state.sample.get(0)?, &prepared.regrid)
+        let made = state.sample.to_device(&Device::Cpu)?;
+        self.conversion.volumes(&made.get(0)?, &prepared.regrid)
     }
 }
 

@@ -17,6 +17,7 @@ use mrisynth_training::{
 use crate::batches::CohortBatches;
 use crate::cohort_source::Division;
 use crate::conversion::Conversion;
+use crate::device_choice::DeviceChoice;
 use crate::error::Result;
 use crate::experiment::Experiment;
 use crate::memory::{MemoryEstimate, Work};
@@ -47,8 +48,26 @@ impl TrainingRun {
         cache: &Cache,
         resumes: bool,
     ) -> Result<Self> {
+        Self::new_on(DeviceChoice::Cpu, experiment, cohort, cache, resumes)
+    }
+
+    /// The same on a device: scans are prepared by the processor and the network runs there. Which of
+    /// cuDNN's algorithms a GPU takes is kept with the checkpoints, and a run that resumes takes the
+    /// same.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and [`Error::Device`](crate::Error::Device).
+    pub fn new_on(
+        device: DeviceChoice,
+        experiment: &Experiment,
+        cohort: &Manifest,
+        cache: &Cache,
+        resumes: bool,
+    ) -> Result<Self> {
         experiment.check()?;
-        memory_of_training(experiment)?.check(&format!("training {}", experiment.name))?;
+        let device = device.open()?;
+        let needed = memory_of_training(experiment)?;
+        needed.check_on(&device, &format!("training {}", experiment.name))?;
         let Experiment { diffusion, training, network, .. } = experiment;
         let conversion = Conversion::new(&experiment.data)?;
         let division = Division::new(cohort, training.held_out, diffusion.seed)?;
@@ -74,6 +93,7 @@ impl TrainingRun {
         let learnt = load(&division.training, augmentation.clone(), training.patch)?;
 
         let parameters = ParameterStore::new(Key::new(diffusion.seed).with("weights"));
+        let parameters = parameters.on(&device)?;
         ConditionedUnet::new(network, false, parameters.builder(DType::F32))?;
         if let Some(fine_tuning) = training.fine_tuning.as_ref().filter(|_| !resumes) {
             fine_tuning.begin(network, &parameters)?;
@@ -91,7 +111,7 @@ impl TrainingRun {
         let precision = diffusion.precision;
         let generator = GeneratorConfig { sampling, precision, ..experiment.generator_config() };
         let preview = MontagePreview {
-            generator: Generator::new(&generator)?,
+            generator: Generator::new(&generator)?.on(&device),
             conversion: conversion.clone(),
             batch: shown,
         };

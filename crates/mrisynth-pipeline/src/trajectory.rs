@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
 use durable_file::create_folder;
 use mrisynth_diffusion::Frame;
 use mrisynth_report::{MontageOptions, Picture, montage};
@@ -48,7 +49,8 @@ pub(crate) fn write(
     let options = MontageOptions { longest_side_px: PICTURE_PX, ..MontageOptions::default() };
     let mut strip: Vec<Picture> = Vec::new();
     for frame in frames {
-        let volumes = conversion.volumes(&frame.sample.get(place)?, &prepared.regrid)?;
+        let sample = frame.sample.get(place)?.to_device(&Device::Cpu)?;
+        let volumes = conversion.volumes(&sample, &prepared.regrid)?;
         strip.extend(volumes.first().map(|volume| montage(volume, None, &options)).transpose()?);
         for (suffix, volume) in conversion.config().images.iter().zip(&volumes) {
             let name = format!("step-{:04}_{suffix}.nii.gz", frame.steps_done);

@@ -3,6 +3,9 @@
 //! A *pass* reads each operand once and writes one array of the same size. Noise is drawn, the
 //! model's output checked and the result clipped inside the same pass, on blocks that stay in the
 //! first cache. Results are detached: no gradient flows through them.
+//!
+//! On a GPU a pass is one kernel, and nobody waits for it: a model's output that is not finite makes the
+//! result NaN, and [`crate::sample`] looks at the end.
 
 mod element;
 mod pass;
@@ -41,6 +44,12 @@ impl<'a> Term<'a> {
     /// A term whose numbers must be finite.
     pub(crate) fn checked(self) -> Self {
         Self { checked: true, ..self }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_gpu(&self) -> candle_nn3d::gpu::Operand<'_> {
+        let Self { weights, tensor, checked } = self;
+        candle_nn3d::gpu::Operand { weights, tensor, checked: *checked }
     }
 
     /// A term that is 0 · a finite tensor can be left out.
@@ -94,6 +103,10 @@ pub(crate) fn combine<'a>(
     }
     #[cfg(test)]
     PASSES.with(|passes| passes.set(passes.get() + 1));
+    #[cfg(feature = "cuda")]
+    if like.device().is_cuda() {
+        return Ok(on_gpu(&terms, keys.as_ref(), limits)?);
+    }
     let plan = Plan { items, keys, limits };
     let data = match dtype {
         DType::F32 => plan.run::<f32>(&terms)?,
@@ -106,6 +119,24 @@ pub(crate) fn combine<'a>(
         }
     };
     Ok(data.reshape(shape).map_err(Error::from)?)
+}
+
+#[cfg(feature = "cuda")]
+fn on_gpu(
+    terms: &[Term<'_>],
+    keys: Option<&(f64, Vec<Key>)>,
+    limits: Option<&Limits>,
+) -> Result<Tensor> {
+    use candle_nn3d::gpu;
+
+    let limits =
+        limits.map(|Limits { lower, upper, divisor }| gpu::Limits { lower, upper, divisor });
+    let combination = gpu::Combination {
+        operands: terms.iter().map(Term::on_gpu).collect(),
+        noise: keys.map(|(scale, keys)| (*scale, &keys[..])),
+        limits,
+    };
+    Ok(combination.compute()?)
 }
 
 /// Why a combination failed.
@@ -142,9 +173,10 @@ fn check(term: &Term<'_>, like: &Tensor, items: usize) -> Result<()> {
         let (found, expected) = (tensor.dtype().as_str().into(), like.dtype().as_str().into());
         return Err(Error::Storage { what: "a tensor of a step", found, expected });
     }
-    if !tensor.device().is_cpu() {
+    let known = tensor.device().is_cpu() || cfg!(feature = "cuda") && tensor.device().is_cuda();
+    if !known || !tensor.device().same_device(like.device()) {
         let found = format!("{:?}", tensor.device().location());
-        let expected = "in the memory of the CPU".into();
+        let expected = format!("where the others are, at {:?}", like.device().location());
         return Err(Error::Storage { what: "a tensor of a step", found, expected });
     }
     if term.weights.len() != 1 && term.weights.len() != items {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::denoiser::Denoiser;
 use crate::error::{Error, Result};
@@ -16,7 +16,8 @@ use crate::timestep::{Clock, TimestepConvention};
 /// the input must be scaled.
 ///
 /// The network is a function of the scaled sample and the timesteps `[b]`: `f64` for `f64` samples,
-/// else `f32` (bf16 does not hold whole numbers above 256). A condition is captured.
+/// else `f32` (bf16 does not hold whole numbers above 256), on the CPU wherever the sample is: networks
+/// make waves of them there. A condition is captured.
 ///
 /// # Source
 /// Karras et al. 2022 (EDM) eq. 7; [`Prediction`] names the source of each kind.
@@ -71,7 +72,7 @@ impl<F: Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>> NetworkDenoiser<F> 
 
     fn timesteps(&self, x: &Tensor, levels: &[Level]) -> Result<Tensor> {
         let times = levels.iter().map(|&level| self.clock.timestep(level, self.convention));
-        let times = Tensor::new(times.collect::<Result<Vec<f64>>>()?, x.device())?;
+        let times = Tensor::new(times.collect::<Result<Vec<f64>>>()?, &Device::Cpu)?;
         Ok(if x.dtype() == DType::F64 { times } else { times.to_dtype(DType::F32)? })
     }
 }

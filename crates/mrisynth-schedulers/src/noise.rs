@@ -50,13 +50,27 @@ impl Noise {
     /// # Ok::<(), mrisynth_schedulers::Error>(())
     /// ```
     pub fn start(&self, item: impl Into<Shape>, dtype: DType, level: Level) -> Result<Tensor> {
+        self.start_on(&Device::Cpu, item, dtype, level)
+    }
+
+    /// The same on a device: the same bits.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_on(
+        &self,
+        device: &Device,
+        item: impl Into<Shape>,
+        dtype: DType,
+        level: Level,
+    ) -> Result<Tensor> {
         level.check()?;
         let Self::Keyed(keys) = self else {
             return Err(Error::setting("noise", "recorded", "keys to draw a first sample from"));
         };
         let keys: Vec<Key> = keys.iter().map(|key| key.with("start")).collect();
         let law = Distribution::Normal { mean: 0.0, stdev: level.noise };
-        Ok(law.batch(&keys, item, dtype, &Device::Cpu)?)
+        Ok(law.batch(&keys, item, dtype, device)?)
     }
 
     /// The noise of a step.

@@ -49,6 +49,16 @@ impl SamplerState {
         }
     }
 
+    /// The same on another device; a file's is on the CPU.
+    ///
+    /// # Errors
+    /// None but candle's.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let history = self.history.iter().map(|tensor| tensor.to_device(device));
+        let history = history.collect::<candle_core::Result<_>>()?;
+        Ok(Self { sample: self.sample.to_device(device)?, history, ..self.clone() })
+    }
+
     /// For a file: tensors `sample`, `history.0`, … and `history_levels` `[k, 2]`; the rest as
     /// texts, with `format` and `version`.
     ///

@@ -60,7 +60,8 @@ pub enum Ended {
 ///
 /// # Errors
 /// [`Error::Steps`] for fewer than two levels, [`Error::State`] for a state that is beyond them, and
-/// those of [`Sampler::step`]; then the state is that of the last step done.
+/// those of [`Sampler::step`]; then the state is that of the last step done. On a GPU a step does not wait
+/// for its numbers: a model's output that is not finite is found at the end of the run.
 ///
 /// # Examples
 /// ```
@@ -101,6 +102,14 @@ pub fn sample(
         let progress = Progress { done: state.index, steps, level: next, state };
         if observer.stepped(&progress).is_break() && state.index < steps {
             return Ok(Ended::Cancelled);
+        }
+    }
+    #[cfg(feature = "cuda")]
+    if state.sample.device().is_cuda() {
+        let level = levels[steps - 1];
+        let finite = candle_nn3d::gpu::finite_items(&state.sample)?;
+        if let Some(item) = finite.iter().position(|finite| !finite) {
+            return Err(Error::ModelOutput { step: None, level, item });
         }
     }
     Ok(Ended::Complete)

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, ensure};
+use crate::error::{Error, Result, ensure};
 use crate::fused::{Limits, Term, combine};
 
 /// What is done to x̂₀ before a sampler sees it; nothing by default, as latents have no range.
@@ -66,6 +66,11 @@ impl Threshold {
     /// The guess within its own range, for [`Self::Dynamic`].
     pub(crate) fn dynamic(self, x0: Tensor) -> Result<Tensor> {
         let Self::Dynamic { quantile, most } = self else { return Ok(x0) };
+        if !x0.device().is_cpu() {
+            // A quantile is a matter for the host, and steps on a GPU must not wait for it.
+            let expected = "none or clip on a GPU";
+            return Err(Error::setting("threshold", self, expected));
+        }
         let items = x0.dims().first().copied().unwrap_or(0);
         let mut ranges = Vec::with_capacity(items);
         for item in 0..items {

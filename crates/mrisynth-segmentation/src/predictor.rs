@@ -1,5 +1,6 @@
 //! A trained network on scans as they come.
 
+use candle_core::{Device, Tensor};
 use mrisynth_volume::{Connectivity, LabelMap, Volume};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,8 @@ pub struct Predictor {
     pub window: SlidingWindow,
     /// What becomes of scattered parts.
     pub clean_up: CleanUp,
+    /// Where the network is.
+    pub device: Device,
 }
 
 impl Predictor {
@@ -40,7 +43,8 @@ impl Predictor {
     /// [`Error::Volume`](crate::Error::Volume) for a scan that cannot be resampled or scaled.
     pub fn segment(&self, channels: &[Volume]) -> Result<LabelMap> {
         let image = self.preparation.image(channels)?;
-        let logits = self.window.run(&image, |patch| self.network.forward(patch))?;
+        let network = |patch: &Tensor| self.network.forward(&patch.to_device(&self.device)?);
+        let logits = self.window.run(&image, network)?;
         let labels = self.preparation.labels_on(channels[0].geometry(), &logits)?;
         match self.clean_up {
             CleanUp::None => Ok(labels),
@@ -78,6 +82,7 @@ mod tests {
             preparation: ScanPreparation::new(&preparation).unwrap(),
             window: SlidingWindow::new(&window).unwrap(),
             clean_up: CleanUp::LargestComponents,
+            device: Device::Cpu,
         };
         let labels = predictor.segment(std::slice::from_ref(&scan)).unwrap();
         assert_eq!(labels.geometry(), scan.geometry());

@@ -23,6 +23,9 @@ use crate::sliding_window::{SlidingWindow, SlidingWindowConfig};
 /// The parts of a checkpoint.
 const MODEL: &str = "model.safetensors";
 const OPTIMISER: &str = "optimiser.safetensors";
+/// Which of cuDNN's algorithms the convolutions of a run on a GPU take.
+#[cfg(feature = "cuda")]
+const GPU: &str = "gpu.json";
 
 /// Under which names a part says what it is, and its version.
 const FORMAT: (&str, &str) = ("format", "mrisynth-segmentation");
@@ -49,9 +52,22 @@ impl SegmentationTrainee {
     /// # Errors
     /// Settings out of their domain; [`Error::Argument`] for cases that do not fit the network.
     pub fn new(network: &SegmenterConfig, recipe: &Recipe, cases: Vec<Case>) -> Result<Self> {
+        Self::new_on(&Device::Cpu, network, recipe, cases)
+    }
+
+    /// The same with the network on a device; patches are made by the processor.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn new_on(
+        device: &Device,
+        network: &SegmenterConfig,
+        recipe: &Recipe,
+        cases: Vec<Case>,
+    ) -> Result<Self> {
         recipe.check()?;
         let key = Key::new(recipe.seed).with("segmentation");
-        let parameters = ParameterStore::new(key.with("weights"));
+        let parameters = ParameterStore::new(key.with("weights")).on(device)?;
         let classes = network.classes();
         check_cases("cases", &cases, network)?;
         let stride = network.total_stride();
@@ -107,7 +123,7 @@ impl SegmentationTrainee {
         }
         let channels = images.len() / classes.len().max(1);
         let shape = (patches.len(), channels, x, y, z);
-        let images = Tensor::from_vec(images, shape, &Device::Cpu)?;
+        let images = Tensor::from_vec(images, shape, self.parameters.device())?;
         Ok((images, TargetClasses::new(classes, [patches.len(), x, y, z])?))
     }
 
@@ -116,7 +132,9 @@ impl SegmentationTrainee {
         let [x, y, z] = case.shape();
         let shape = (1, case.channels(), x, y, z);
         let image = Tensor::from_slice(case.image(), shape, &Device::Cpu)?;
-        let logits = self.window.run(&image, |patch| self.network.forward(patch))?;
+        let device = self.parameters.device();
+        let network = |patch: &Tensor| self.network.forward(&patch.to_device(device)?);
+        let logits = self.window.run(&image, network)?;
         crate::classes_of(&logits)
     }
 }
@@ -210,13 +228,23 @@ impl Trainee for SegmentationTrainee {
             Ok(())
         };
         write(MODEL, NamedTensors::of(&self.parameters))?;
-        write(OPTIMISER, self.optimiser.state()?)
+        write(OPTIMISER, self.optimiser.state()?)?;
+        #[cfg(feature = "cuda")]
+        if self.parameters.device().is_cuda() {
+            candle_nn3d::gpu::Choices::made().write(checkpoint.path_of(GPU)?)?;
+        }
+        Ok(())
     }
 
     fn restore(&mut self, checkpoint: &CheckpointReader) -> Result<()> {
         let read = |name| checked(NamedTensors::load_safetensors(checkpoint.path_of(name)?)?);
         read(MODEL)?.load_into(&self.parameters, Matching::Strict)?;
-        Ok(self.optimiser.load_state(&read(OPTIMISER)?)?)
+        self.optimiser.load_state(&read(OPTIMISER)?)?;
+        #[cfg(feature = "cuda")]
+        if self.parameters.device().is_cuda() && checkpoint.record().parts.contains_key(GPU) {
+            candle_nn3d::gpu::Choices::read(checkpoint.path_of(GPU)?)?.recall();
+        }
+        Ok(())
     }
 }
 

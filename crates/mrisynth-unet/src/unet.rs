@@ -14,7 +14,8 @@ pub struct UnetInput<'a> {
     /// The noisy volumes, with mask channels behind them where the network is conditioned so:
     /// `[n, c, x, y, z]`.
     pub x: &'a Tensor,
-    /// The time of each volume, `[n]`, of any number type; fractions are allowed.
+    /// The time of each volume, `[n]`, of any number type; fractions are allowed. Times and classes are
+    /// looked at on the host: on the CPU they cost no waiting for a GPU.
     pub timesteps: &'a Tensor,
     /// Tokens for cross-attention, `[n, tokens, cross_attention_dim]`.
     pub context: Option<&'a Tensor>,

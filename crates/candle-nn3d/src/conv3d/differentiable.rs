@@ -1,8 +1,12 @@
 //! Convolution and transposed convolution as candle records them: each is the other's input gradient.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::arithmetic;
+#[cfg(feature = "cuda")]
+use super::gpu_arithmetic::{self as on_gpu, Addends};
 use crate::conv_shape::ConvShape;
 use crate::kernels::conv3d::Conv3dAlgorithm;
 
@@ -49,6 +53,23 @@ impl CustomOp2 for Convolution {
         Ok((y, channels_last(shape.batch, shape.output, shape.c_out)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let y = on_gpu::forward(
+            &self.shape,
+            (x, x_layout),
+            (weight, weight_layout),
+            Addends::default(),
+        )?;
+        Ok((y, channels_last(self.shape.batch, self.shape.output, self.shape.c_out)))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -88,6 +109,21 @@ impl CustomOp3 for Convolution {
         Ok((y, channels_last(shape.batch, shape.output, shape.c_out)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let addends = Addends { bias: Some((bias, bias_layout)), ..Addends::default() };
+        let y = on_gpu::forward(&self.shape, (x, x_layout), (weight, weight_layout), addends)?;
+        Ok((y, channels_last(self.shape.batch, self.shape.output, self.shape.c_out)))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -124,6 +160,23 @@ impl CustomOp2 for Transposed {
             None,
         )?;
         Ok((y, channels_last(shape.batch, shape.input, shape.c_in)))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let y = on_gpu::input_gradient(
+            &self.shape,
+            (x, x_layout),
+            (weight, weight_layout),
+            Addends::default(),
+        )?;
+        Ok((y, channels_last(self.shape.batch, self.shape.input, self.shape.c_in)))
     }
 
     fn bwd(
@@ -170,6 +223,22 @@ impl CustomOp3 for Transposed {
         Ok((y, channels_last(shape.batch, shape.input, shape.c_in)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let addends = Addends { bias: Some((bias, bias_layout)), ..Addends::default() };
+        let y =
+            on_gpu::input_gradient(&self.shape, (x, x_layout), (weight, weight_layout), addends)?;
+        Ok((y, channels_last(self.shape.batch, self.shape.input, self.shape.c_in)))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -202,6 +271,19 @@ impl CustomOp2 for WeightGradient {
         let [kx, ky, kz] = shape.kernel;
         Ok((dw, Shape::from((shape.c_out, shape.c_in_per_group(), kx, ky, kz))))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        dy: &CudaStorage,
+        dy_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let dw = on_gpu::weight_gradient(&self.shape, (x, x_layout), (dy, dy_layout))?;
+        let [kx, ky, kz] = self.shape.kernel;
+        Ok((dw, Shape::from((self.shape.c_out, self.shape.c_in_per_group(), kx, ky, kz))))
+    }
 }
 
 impl CustomOp1 for ChannelSums {
@@ -212,6 +294,12 @@ impl CustomOp1 for ChannelSums {
     fn cpu_fwd(&self, dy: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, x, y, z, c) = layout.shape().dims5()?;
         Ok((arithmetic::channel_sums((n, x * y * z, c), (dy, layout))?, Shape::from(c)))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, dy: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (.., c) = layout.shape().dims5()?;
+        Ok((on_gpu::channel_sums(c, (dy, layout))?, Shape::from(c)))
     }
 }
 

@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Module, Result, Shape, Storage, Tensor};
 
 use super::arithmetic;
 use super::differentiable::channels_last;
+#[cfg(feature = "cuda")]
+use super::gpu_arithmetic::{self as on_gpu, Addends};
 use super::op::{check_bias, rank_5};
 use crate::channels_last::ChannelsLast;
 use crate::conv_shape::{Conv3dConfig, ConvShape};
+#[cfg(feature = "cuda")]
+use crate::cuda::tensors::operand;
 use crate::error::Error;
 use crate::kernels::conv3d::{Conv3dAlgorithm, PackedWeights};
 use crate::kernels::tier::Tier;
@@ -25,9 +31,21 @@ pub struct PreparedConv3d(Arc<Prepared>);
 struct Prepared {
     config: Conv3dConfig,
     weight_shape: [usize; 5],
-    weights: PackedWeights,
-    bias: Option<Vec<f32>>,
+    weights: Weights,
     dtype: DType,
+}
+
+enum Weights {
+    Packed {
+        weights: PackedWeights,
+        bias: Option<Vec<f32>>,
+    },
+    /// A GPU reads them as they are.
+    #[cfg(feature = "cuda")]
+    OnGpu {
+        weight: Tensor,
+        bias: Option<Tensor>,
+    },
 }
 
 impl std::fmt::Debug for Prepared {
@@ -60,10 +78,18 @@ impl PreparedConv3d {
         if let Some(bias) = bias {
             check_bias(OP, bias, weight, shape.c_out)?;
         }
+        #[cfg(feature = "cuda")]
+        if weight.device().is_cuda() {
+            let tensor = |tensor: &Tensor| tensor.detach().contiguous();
+            let weights =
+                Weights::OnGpu { weight: tensor(weight)?, bias: bias.map(tensor).transpose()? };
+            return Ok(Self(Arc::new(Prepared { config: *config, weight_shape, weights, dtype })));
+        }
         let values = |t: &Tensor| t.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
         let bias = bias.map(values).transpose()?;
         let weights = PackedWeights::new(Tier::current(), algorithm, &shape, &values(weight)?);
-        Ok(Self(Arc::new(Prepared { config: *config, weight_shape, weights, bias, dtype })))
+        let weights = Weights::Packed { weights, bias };
+        Ok(Self(Arc::new(Prepared { config: *config, weight_shape, weights, dtype })))
     }
 
     /// The layer on activations in the kernels' own layout.
@@ -100,10 +126,9 @@ impl PreparedConv3d {
             let found = bias.dims().to_vec();
             return Err(Error::Shape { op: OP, argument: "channel_bias", found, expected }.into());
         }
-        let channel_bias = channel_bias.map(|bias| bias.to_dtype(DType::F32)?.to_vec2());
         let inference = Inference {
             layer: self.0.clone(),
-            channel_bias: channel_bias.transpose()?,
+            channel_bias: channel_bias.cloned(),
             residual: residual.map(|residual| residual.tensor().clone()),
         };
         ChannelsLast::new(x.tensor().apply_op1(inference)?)
@@ -122,7 +147,16 @@ impl PreparedConv3d {
     /// Bytes that the weights and the bias occupy.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.0.weights.bytes() + size_of::<f32>() * self.0.bias.as_ref().map_or(0, Vec::len)
+        match &self.0.weights {
+            Weights::Packed { weights, bias } => {
+                weights.bytes() + size_of::<f32>() * bias.as_ref().map_or(0, Vec::len)
+            }
+            #[cfg(feature = "cuda")]
+            Weights::OnGpu { weight, bias } => {
+                let n = weight.elem_count() + bias.as_ref().map_or(0, Tensor::elem_count);
+                n * self.0.dtype.size_in_bytes()
+            }
+        }
     }
 }
 
@@ -136,20 +170,35 @@ impl Module for PreparedConv3d {
 struct Inference {
     layer: Arc<Prepared>,
     /// For each item.
-    channel_bias: Option<Vec<Vec<f32>>>,
+    channel_bias: Option<Tensor>,
     residual: Option<Tensor>,
 }
 
 impl Inference {
     /// The layer's bias and those of the items, `[c_out]` or `[n, c_out]`.
-    fn biases(&self) -> Option<Vec<f32>> {
-        let own = self.layer.bias.as_deref();
-        let Some(items) = &self.channel_bias else { return own.map(<[f32]>::to_vec) };
+    fn biases(&self, own: Option<&[f32]>) -> Result<Option<Vec<f32>>> {
+        let Some(items) = &self.channel_bias else { return Ok(own.map(<[f32]>::to_vec)) };
+        let items = items.to_dtype(DType::F32)?.to_vec2::<f32>()?;
         let with_own = |item: &Vec<f32>| match own {
             Some(own) => item.iter().zip(own).map(|(a, b)| a + b).collect(),
             None => item.clone(),
         };
-        Some(items.iter().flat_map(with_own).collect())
+        Ok(Some(items.iter().flat_map(with_own).collect()))
+    }
+
+    /// The sizes for an input, once the residual is known to fit them.
+    fn shape(&self, layout: &Layout) -> Result<(ConvShape, Shape)> {
+        let (n, sx, sy, sz, c) = layout.shape().dims5()?;
+        let Prepared { config, weight_shape, .. } = &*self.layer;
+        let shape = ConvShape::new([n, sx, sy, sz, c], *weight_shape, config)?;
+        let output = channels_last(shape.batch, shape.output, shape.c_out);
+        match &self.residual {
+            Some(residual) if residual.shape() != &output => {
+                let (found, expected) = (residual.dims().to_vec(), format!("{:?}", output.dims()));
+                Err(Error::Shape { op: OP, argument: "residual", found, expected }.into())
+            }
+            _ => Ok((shape, output)),
+        }
     }
 }
 
@@ -159,11 +208,12 @@ impl CustomOp1 for Inference {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Prepared { config, weight_shape, weights, .. } = &*self.layer;
-        let (n, sx, sy, sz, c) = layout.shape().dims5()?;
-        let shape = ConvShape::new([n, sx, sy, sz, c], *weight_shape, config)?;
-        let output = channels_last(shape.batch, shape.output, shape.c_out);
-        let biases = self.biases();
+        #[cfg_attr(not(feature = "cuda"), expect(irrefutable_let_patterns, reason = "one variant"))]
+        let Weights::Packed { weights, bias } = &self.layer.weights else {
+            candle_core::bail!("{OP}: the activations are on the CPU, the layer is not");
+        };
+        let (shape, output) = self.shape(layout)?;
+        let biases = self.biases(bias.as_deref())?;
         let Some(residual) = &self.residual else {
             let y = arithmetic::forward_prepared(
                 &shape,
@@ -174,10 +224,6 @@ impl CustomOp1 for Inference {
             )?;
             return Ok((y, output));
         };
-        if residual.shape() != &output {
-            let (found, expected) = (residual.dims().to_vec(), format!("{:?}", output.dims()));
-            return Err(Error::Shape { op: OP, argument: "residual", found, expected }.into());
-        }
         let (added, added_layout) = residual.storage_and_layout();
         let Storage::Cpu(added) = &*added else {
             candle_core::bail!("{OP}: the residual is not on the CPU");
@@ -186,5 +232,25 @@ impl CustomOp1 for Inference {
         let y =
             arithmetic::forward_prepared(&shape, (x, layout), weights, biases.as_deref(), added)?;
         Ok((y, output))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let Weights::OnGpu { weight, bias } = &self.layer.weights else {
+            let problem = "the layer was prepared on the CPU".to_owned();
+            let remedy = "move its tensors to the GPU before it is prepared";
+            return Err(Error::gpu(OP, problem, remedy).into());
+        };
+        let (shape, output) = self.shape(layout)?;
+        let held = |tensor: Option<&Tensor>| tensor.map(Tensor::contiguous).transpose();
+        let addends = [bias.as_ref(), self.channel_bias.as_ref(), self.residual.as_ref()];
+        let [bias, channel_bias, residual] = addends.map(held);
+        let added = [bias?, channel_bias?, residual?];
+        let added = added.each_ref().map(|x| x.as_ref().map(Tensor::storage_and_layout));
+        let addend = |i: usize| added[i].as_ref().map(|held| operand(OP, held)).transpose();
+        let addends = Addends { bias: addend(0)?, item_bias: addend(1)?, residual: addend(2)? };
+        let weight = weight.storage_and_layout();
+        let weight = operand(OP, &weight)?;
+        Ok((on_gpu::forward(&shape, (x, layout), weight, addends)?, output))
     }
 }

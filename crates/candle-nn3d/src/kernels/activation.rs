@@ -5,6 +5,11 @@ use super::real::Real;
 /// A function of one number.
 pub(crate) trait Activation: Copy + Send + Sync + 'static {
     const NAME: &'static str;
+    /// What the function depends on beside x.
+    #[cfg(feature = "cuda")]
+    fn parameter(self) -> f64 {
+        0.0
+    }
     fn value<const FUSED: bool, R: Real>(self, x: R) -> R;
     fn slope<const FUSED: bool, R: Real>(self, x: R) -> R;
 }
@@ -78,6 +83,11 @@ impl Activation for Gelu {
 
 impl Activation for LeakyRelu {
     const NAME: &'static str = "leaky_relu";
+
+    #[cfg(feature = "cuda")]
+    fn parameter(self) -> f64 {
+        self.0
+    }
 
     #[inline(always)]
     fn value<const FUSED: bool, R: Real>(self, x: R) -> R {

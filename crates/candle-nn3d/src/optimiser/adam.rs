@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::state::Slots;
 use super::{Optimiser, check, check_rate, parameter};
+#[cfg(feature = "cuda")]
+use crate::cuda::{in_place as on_gpu, parameters::AdamStep};
 use crate::gradients::Gradients;
 use crate::in_place::{CHUNK, Float, change, change_with, with_float};
 use crate::named_tensors::NamedTensors;
@@ -153,6 +155,11 @@ impl Core {
         for (name, gradient) in gradients.iter() {
             let variable = parameter(parameters, name)?;
             let steps = self.slots.slot(name, &variable)?.steps + 1;
+            #[cfg(feature = "cuda")]
+            if variable.device().is_cuda() {
+                self.step_on_gpu((name, &variable), gradient, (learning_rate, steps))?;
+                continue;
+            }
             with_float!(variable.dtype(), "adam", "parameter", T => {
                 let step = Step::<T>::new(self, learning_rate, steps);
                 let slot = self.slots.slot(name, &variable)?;
@@ -170,6 +177,49 @@ impl Core {
             })?;
         }
         Ok(())
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Core {
+    fn step_on_gpu(
+        &mut self,
+        (name, variable): (&str, &candle_core::Var),
+        gradient: &candle_core::Tensor,
+        (rate, steps): (f64, u64),
+    ) -> Result<()> {
+        let step = self.numbers(rate, steps);
+        let slot = self.slots.slot(name, variable)?;
+        slot.steps = steps;
+        let [m, v] = &slot.tensors;
+        with_float!(variable.dtype(), "adam", "parameter", T => {
+            on_gpu::change::<T>("adam", m, |_, m| on_gpu::change::<T>("adam", v, |_, v| {
+                on_gpu::change_with::<T>("adam", variable, gradient, |gpu, p, g| {
+                    crate::cuda::parameters::adam(gpu, &step, p, g, [m, v])
+                })
+            }))
+        })
+    }
+
+    /// The numbers of a step for kernels, which round them to the parameter's dtype.
+    fn numbers(&self, rate: f64, steps: u64) -> AdamStep {
+        let Step { keep, weight_decay, beta1, towards, beta2, share, correction, epsilon, factor } =
+            Step::<f64>::new(self, rate, steps);
+        AdamStep { keep, weight_decay, beta1, towards, beta2, share, correction, epsilon, factor }
+    }
+}
+
+#[cfg(all(test, feature = "cuda"))]
+impl Adam {
+    pub(crate) fn numbers(&self, rate: f64, steps: u64) -> AdamStep {
+        self.0.numbers(rate, steps)
+    }
+}
+
+#[cfg(all(test, feature = "cuda"))]
+impl AdamW {
+    pub(crate) fn numbers(&self, rate: f64, steps: u64) -> AdamStep {
+        self.0.numbers(rate, steps)
     }
 }
 

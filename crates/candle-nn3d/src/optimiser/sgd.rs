@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::state::Slots;
 use super::{Optimiser, check, check_rate, parameter};
+#[cfg(feature = "cuda")]
+use crate::cuda::{in_place as on_gpu, parameters::SgdStep};
 use crate::gradients::Gradients;
 use crate::in_place::{CHUNK, Float, change, change_with, with_float};
 use crate::named_tensors::NamedTensors;
@@ -73,6 +75,11 @@ impl Optimiser for Sgd {
         check_rate(learning_rate)?;
         for (name, gradient) in gradients.iter() {
             let variable = parameter(parameters, name)?;
+            #[cfg(feature = "cuda")]
+            if variable.device().is_cuda() {
+                self.step_on_gpu((name, &variable), gradient, learning_rate)?;
+                continue;
+            }
             with_float!(variable.dtype(), "sgd", "parameter", T => {
                 if self.settings.momentum == 0.0 {
                     let step = Step::<T>::new(&self.settings, learning_rate, true);
@@ -105,6 +112,42 @@ impl Optimiser for Sgd {
 
     fn load_state(&mut self, state: &NamedTensors) -> Result<()> {
         self.slots.load(state)
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Sgd {
+    fn step_on_gpu(
+        &mut self,
+        (name, variable): (&str, &candle_core::Var),
+        gradient: &candle_core::Tensor,
+        rate: f64,
+    ) -> Result<()> {
+        use crate::cuda::parameters::sgd;
+        with_float!(variable.dtype(), "sgd", "parameter", T => {
+            if self.settings.momentum == 0.0 {
+                let step = self.numbers(rate, true);
+                return on_gpu::change_with::<T>("sgd", variable, gradient, |gpu, p, g| {
+                    sgd(gpu, &step, p, g, None)
+                });
+            }
+            let first = self.slots.slot(name, variable)?.steps == 0;
+            let step = self.numbers(rate, first);
+            let slot = self.slots.slot(name, variable)?;
+            slot.steps += 1;
+            on_gpu::change::<T>("sgd", &slot.tensors[0], |_, buffer| {
+                on_gpu::change_with::<T>("sgd", variable, gradient, |gpu, p, g| {
+                    sgd(gpu, &step, p, g, Some(buffer))
+                })
+            })
+        })
+    }
+
+    /// The numbers of a step for kernels, which round them to the parameter's dtype.
+    pub(crate) fn numbers(&self, rate: f64, first: bool) -> SgdStep {
+        let Step { rate, weight_decay, momentum, share, nesterov, first } =
+            Step::<f64>::new(&self.settings, rate, first);
+        SgdStep { rate, weight_decay, momentum, share, nesterov, first }
     }
 }
 

@@ -38,12 +38,14 @@ impl<const K: usize> Slots<K> {
         let slot = match self.slots.entry(name.to_owned()) {
             Entry::Occupied(slot) => slot.into_mut(),
             Entry::Vacant(place) => {
-                let zeros = || Tensor::zeros(variable.shape(), variable.dtype(), &Device::Cpu);
+                let zeros = || Tensor::zeros(variable.shape(), variable.dtype(), variable.device());
                 let tensors: Vec<_> = (0..K).map(|_| zeros()).collect::<Result<_>>()?;
                 place.insert(Slot { steps: 0, tensors: array(tensors)? })
             }
         };
-        for tensor in &slot.tensors {
+        for tensor in &mut slot.tensors {
+            // A state from a file comes to the CPU; candle's check is one of pointers.
+            *tensor = tensor.to_device(variable.device())?;
             if (tensor.shape(), tensor.dtype()) != (variable.shape(), variable.dtype()) {
                 let describe = |t: &Tensor| format!("{} of {:?}", t.dtype().as_str(), t.shape());
                 let (found, expected) = (describe(tensor), describe(variable));

@@ -12,5 +12,5 @@ pub(crate) use evaluation::{mean_record, subject_means};
 pub use experiment::SegmentationExperiment;
 pub use planning::PlanOptions;
 pub(crate) use prediction::prediction_name;
-pub use prediction::{SegmentedScan, load_predictor, segment_cohort};
+pub use prediction::{SegmentedScan, load_predictor, load_predictor_on, segment_cohort};
 pub use run::{SegmentationRun, cases_of};

@@ -13,6 +13,7 @@ use mrisynth_training::{CheckpointReader, Checkpoints};
 use mrisynth_volume::WriteOptions;
 
 use super::run::channels_of;
+use crate::device_choice::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::segmentation::SegmentationExperiment;
 
@@ -37,9 +38,21 @@ pub struct SegmentedScan {
 /// # Errors
 /// [`Error::Argument`] for what is neither; those of reading it.
 pub fn load_predictor(path: impl AsRef<Path>) -> Result<(Predictor, SegmentationExperiment)> {
+    load_predictor_on(DeviceChoice::Cpu, path)
+}
+
+/// The same on a device.
+///
+/// # Errors
+/// As [`load_predictor`], and [`Error::Device`].
+pub fn load_predictor_on(
+    device: DeviceChoice,
+    path: impl AsRef<Path>,
+) -> Result<(Predictor, SegmentationExperiment)> {
+    let device = device.open()?;
     let reader = reader_of(path.as_ref())?;
     let experiment = SegmentationExperiment::read(reader.path_of(CONFIG)?)?;
-    let parameters = ParameterStore::new(Key::new(0));
+    let parameters = ParameterStore::new(Key::new(0)).on(&device)?;
     let weights = NamedTensors::load_safetensors(reader.path_of(WEIGHTS)?)?;
     // The network asks for all its parameters; then they must be those of the file, name by name.
     let mut network = Segmenter::new(&experiment.network, parameters.builder(DType::F32))?;
@@ -50,6 +63,7 @@ pub fn load_predictor(path: impl AsRef<Path>) -> Result<(Predictor, Segmentation
         preparation: experiment.preparation()?,
         window: experiment.sliding_window()?,
         clean_up: experiment.clean_up,
+        device,
     };
     Ok((predictor, experiment))
 }

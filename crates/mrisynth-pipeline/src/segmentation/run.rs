@@ -6,6 +6,7 @@ use mrisynth_training::{Observer, Outcome, RunFolder, Stop};
 use mrisynth_volume::{LabelMap, Volume};
 
 use crate::cohort_source::Division;
+use crate::device_choice::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::segmentation::SegmentationExperiment;
 
@@ -23,11 +24,25 @@ impl SegmentationRun {
     /// # Errors
     /// Those of reading and preparing scans; whatever in the experiment is refused.
     pub fn new(experiment: &SegmentationExperiment, cohort: &Manifest) -> Result<Self> {
+        Self::new_on(DeviceChoice::Cpu, experiment, cohort)
+    }
+
+    /// The same on a device; see [`TrainingRun::new_on`](crate::TrainingRun::new_on).
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and [`Error::Device`].
+    pub fn new_on(
+        device: DeviceChoice,
+        experiment: &SegmentationExperiment,
+        cohort: &Manifest,
+    ) -> Result<Self> {
+        let device = device.open()?;
         let preparation = experiment.preparation()?;
         let division = Division::new(cohort, experiment.held_out, experiment.recipe.seed)?;
         let cases = |manifest: &Manifest| cases_of(manifest, &experiment.images, &preparation);
         let SegmentationExperiment { network, recipe, .. } = experiment;
-        let trainee = SegmentationTrainee::new(network, recipe, cases(&division.training)?)?;
+        let learnt = cases(&division.training)?;
+        let trainee = SegmentationTrainee::new_on(&device, network, recipe, learnt)?;
         let trainee = match &division.held_out {
             Some(held_out) => trainee.with_validation(network, cases(held_out)?)?,
             None => trainee,

@@ -1,6 +1,6 @@
 //! Time and class as one vector.
 
-use candle_core::{DType, Module, Result, Tensor};
+use candle_core::{DType, Device, Module, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use candle_nn3d::{Linear, linear_layer, ops};
 
@@ -40,17 +40,20 @@ impl Embedding {
     /// SiLU of the sum, which every residual block begins with.
     ///
     /// # Shapes
-    /// `timesteps` and `classes` (U32) `[n]`, the result `[n, channels]`.
+    /// `timesteps` and `classes` (U32) `[n]`, the result `[n, channels]`, on the device.
     pub(super) fn forward(
         &self,
         timesteps: &Tensor,
         classes: Option<&Tensor>,
-        dtype: DType,
+        (dtype, device): (DType, &Device),
     ) -> Result<Tensor> {
-        let waves = timestep_embedding(timesteps, self.waves, MAX_PERIOD)?.to_dtype(dtype)?;
+        let waves =
+            timestep_embedding(timesteps, self.waves, MAX_PERIOD, device)?.to_dtype(dtype)?;
         let time = self.linear2.forward(&ops::silu(&self.linear1.forward(&waves)?)?)?;
         let sum = match (&self.class_embedding, classes) {
-            (Some(weight), Some(classes)) => (time + weight.index_select(classes, 0)?)?,
+            (Some(weight), Some(classes)) => {
+                (time + weight.index_select(&classes.to_device(device)?, 0)?)?
+            }
             _ => time,
         };
         ops::silu(&sum)

@@ -176,7 +176,8 @@ impl DiffusionUnet {
         let (config, dtype) = (&layers.config, layers.dtype);
         input_check::check(config, input)?;
         let classes = input_check::checked_classes(config, input)?;
-        let embedding = layers.embedding.forward(input.timesteps, classes.as_ref(), dtype)?;
+        let on = (dtype, input.x.device());
+        let embedding = layers.embedding.forward(input.timesteps, classes.as_ref(), on)?;
         let context = input.context.map(|context| context.to_dtype(dtype)).transpose()?;
         let conditions = Conditions {
             embedding: &embedding,

@@ -16,7 +16,7 @@ mod residual_block;
 
 use std::sync::Arc;
 
-use candle_core::{DType, Module, Tensor};
+use candle_core::{DType, Device, Module, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn3d::{ChannelsLast, Conv3d, GroupNorm, Linear, Recompute, group_norm, ops};
 
@@ -155,7 +155,7 @@ impl Layers {
         input: &UnetInput<'_>,
         scope: Option<&Recompute>,
     ) -> candle_core::Result<Tensor> {
-        let time = self.embedded(input.timesteps)?;
+        let time = self.embedded(input.timesteps, input.x.device())?;
         let mut h = ChannelsLast::from_ncxyz(&input.x.to_dtype(self.dtype)?)?;
         let mut skips = Vec::with_capacity(self.input_blocks.len());
         for block in &self.input_blocks {
@@ -177,8 +177,8 @@ impl Layers {
     }
 
     /// The SiLU of the embedded times, with which every block begins.
-    fn embedded(&self, timesteps: &Tensor) -> candle_core::Result<Tensor> {
-        let waves = timestep_embedding(timesteps, self.config.num_channels, MAX_PERIOD)?;
+    fn embedded(&self, timesteps: &Tensor, device: &Device) -> candle_core::Result<Tensor> {
+        let waves = timestep_embedding(timesteps, self.config.num_channels, MAX_PERIOD, device)?;
         let [first, second] = &self.time_embed;
         let hidden = ops::silu(&first.forward(&waves.to_dtype(self.dtype)?)?)?;
         ops::silu(&second.forward(&hidden)?)

@@ -120,12 +120,25 @@ impl Unet {
         weights: UnetWeights,
         dtype: DType,
     ) -> Result<LoadedUnet> {
+        Self::from_weights_on(&Device::Cpu, config, weights, dtype)
+    }
+
+    /// The same on a device.
+    ///
+    /// # Errors
+    /// As [`from_weights`](Self::from_weights).
+    pub fn from_weights_on(
+        device: &Device,
+        config: &UnetConfig,
+        weights: UnetWeights,
+        dtype: DType,
+    ) -> Result<LoadedUnet> {
         let UnetWeights { tensors, notes, schedule_buffers, step } = weights;
         let mut cast = HashMap::with_capacity(tensors.tensors.len());
         for (name, tensor) in tensors.tensors {
-            cast.insert(name, tensor.to_dtype(dtype)?);
+            cast.insert(name, tensor.to_dtype(dtype)?.to_device(device)?);
         }
-        let unet = Self::new(config, VarBuilder::from_tensors(cast, dtype, &Device::Cpu))?;
+        let unet = Self::new(config, VarBuilder::from_tensors(cast, dtype, device))?;
         Ok(LoadedUnet { unet, notes, schedule_buffers, step })
     }
 }

@@ -1,0 +1,25 @@
+//! The operations on NVIDIA GPUs: kernels of our own, compiled at run time, and cuDNN's convolutions.
+//!
+//! What a family of kernels does on the host (sizes, arguments, which kernel) is written against a
+//! [`Machine`](machine::Machine): a GPU, or in tests the emulation of one, so that it is tested
+//! without a device. `unsafe` stands in `gpu` and `emulation` alone.
+
+pub(crate) mod channels;
+pub(crate) mod combination;
+pub(crate) mod convolution;
+pub(crate) mod device;
+pub(crate) mod dice;
+pub(crate) mod elementwise;
+pub(crate) mod gpu;
+pub(crate) mod in_place;
+pub(crate) mod launch;
+pub(crate) mod layout;
+pub(crate) mod machine;
+pub(crate) mod parameters;
+pub(crate) mod philox;
+pub(crate) mod random;
+pub(crate) mod source;
+pub(crate) mod tensors;
+
+#[cfg(test)]
+pub(crate) mod emulation;
