@@ -4,14 +4,19 @@
 //! [`Machine`](machine::Machine): a GPU, or in tests the emulation of one, so that it is tested
 //! without a device. `unsafe` stands in `gpu` and `emulation` alone.
 
+pub(crate) mod attention;
 pub(crate) mod channels;
 pub(crate) mod convolution;
 pub(crate) mod elementwise;
 pub(crate) mod gpu;
+pub(crate) mod grouped_norm;
 pub(crate) mod launch;
+pub(crate) mod layer_norm;
 pub(crate) mod layout;
+pub(crate) mod linear;
 pub(crate) mod machine;
 pub(crate) mod source;
+pub(crate) mod sums;
 pub(crate) mod tensors;
 
 #[cfg(test)]

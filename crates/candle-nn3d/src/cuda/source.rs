@@ -24,9 +24,22 @@ pub(crate) static LAYOUT: Source =
 pub(crate) static CHANNELS: Source =
     Source { name: "channels", text: include_str!("kernels/channels.cu"), fused: true };
 
+pub(crate) static SUMS: Source =
+    Source { name: "sums", text: include_str!("kernels/sums.cu"), fused: true };
+
+pub(crate) static GROUPED_NORM: Source =
+    Source { name: "grouped_norm", text: include_str!("kernels/grouped_norm.cu"), fused: true };
+
+pub(crate) static LAYER_NORM: Source =
+    Source { name: "layer_norm", text: include_str!("kernels/layer_norm.cu"), fused: true };
+
+pub(crate) static ATTENTION: Source =
+    Source { name: "attention", text: include_str!("kernels/attention.cu"), fused: true };
+
 /// Every source: tests compile them all.
 #[cfg(test)]
-pub(crate) static ALL: &[&Source] = &[&CHANNELS, &ELEMENTWISE, &LAYOUT];
+pub(crate) static ALL: &[&Source] =
+    &[&ATTENTION, &CHANNELS, &ELEMENTWISE, &GROUPED_NORM, &LAYER_NORM, &LAYOUT, &SUMS];
 
 impl Source {
     /// What is compiled.
