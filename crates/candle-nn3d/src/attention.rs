@@ -10,10 +10,21 @@
 use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, WithDType};
+#[cfg(feature = "cuda")]
+use candle_core::{CudaStorage, backend::BackendStorage};
 use half::bf16;
 
 use crate::channels_last::unknown_dtype;
 use crate::cpu_slices::{elements, with_elements};
+#[cfg(feature = "cuda")]
+use crate::cuda::{
+    attention as on_gpu,
+    gpu::Gpu,
+    machine::Number,
+    tensors::{Operand, slice, tensor, with_operands},
+};
+#[cfg(feature = "cuda")]
+use crate::dense::for_dtype;
 use crate::error::Error;
 use crate::kernels::attention::AttentionShape;
 use crate::kernels::attention_backward::{Outputs, backward};
@@ -29,7 +40,7 @@ const OP: &str = "attention";
 /// The scale is 1 / √d unless given. The softmax and all sums are made in f32 for bf16; gradients
 /// reach `q`, `k` and `v`. Beyond its result, the forward pass holds a packed copy of `k` and of `v`,
 /// the backward pass at most two of two tensors, with `d` filled up to a multiple of 32; the matrix
-/// of scores is never made.
+/// of scores is never made. On a GPU there are no packed copies.
 ///
 /// # Shapes
 /// `q` `[n, tokens_q, heads · d]`, `k` and `v` `[n, tokens_kv, heads · d]`, the result as `q`.
@@ -109,12 +120,70 @@ struct FlashAttention<S: Element> {
     scale: f64,
     /// What the forward pass leaves for the backward pass: the logarithm of each denominator.
     lse: OnceLock<Vec<S::Real>>,
+    /// The same on a GPU.
+    #[cfg(feature = "cuda")]
+    lse_on_gpu: OnceLock<Tensor>,
 }
+
+const BACKWARD_FIRST: &str = "attention: the backward pass comes before the forward pass";
 
 impl<S: Element + WithDType> FlashAttention<S> {
     fn apply(shape: AttentionShape, scale: f64, [q, k, v]: [&Tensor; 3]) -> Result<Tensor> {
-        let op = Self { shape, scale, lse: OnceLock::new() };
+        let op = Self {
+            shape,
+            scale,
+            lse: OnceLock::new(),
+            #[cfg(feature = "cuda")]
+            lse_on_gpu: OnceLock::new(),
+        };
         apply3(&q.contiguous()?, &k.contiguous()?, &v.contiguous()?, op, Needs::InputsAndOutput)
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl<S: Element> FlashAttention<S> {
+    fn inputs_on_gpu<'a, T: Number>(
+        &self,
+        [q, k, v]: [Operand<'a>; 3],
+    ) -> Result<on_gpu::Inputs<'a, Gpu, T>> {
+        let [q, k, v] = [slice(OP, q)?, slice(OP, k)?, slice(OP, v)?];
+        Ok(on_gpu::Inputs { q, k, v, scale: self.scale })
+    }
+
+    fn forward_on_gpu<T: Number>(&self, operands: [Operand<'_>; 3]) -> Result<CudaStorage>
+    where
+        T::Real: Number,
+    {
+        let gpu = Gpu::of(operands[0].0);
+        let inputs = self.inputs_on_gpu::<T>(operands)?;
+        let (out, lse) = on_gpu::forward(&gpu, &self.shape, &inputs)?;
+        let AttentionShape { batch, queries, heads, .. } = self.shape;
+        let _ = self.lse_on_gpu.set(tensor(&gpu, lse, &Shape::from((batch, queries, heads))));
+        Ok(gpu.storage(out))
+    }
+
+    fn gradients_on_gpu<T: Number>(
+        &self,
+        [q, k, v, out, gradient]: [&Tensor; 5],
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)>
+    where
+        T::Real: Number + Element<Real = T::Real>,
+    {
+        let Some(lse) = self.lse_on_gpu.get() else {
+            candle_core::bail!("{BACKWARD_FIRST}");
+        };
+        let held = [q, k, v, out, gradient, lse].map(Tensor::storage_and_layout);
+        with_operands(OP, &held, |gpu, [of_q, of_k, of_v, out, gradient, lse]| {
+            let inputs = self.inputs_on_gpu::<T>([of_q, of_k, of_v])?;
+            let (out, gradient) = (slice(OP, out)?, slice(OP, gradient)?);
+            let outputs = on_gpu::Outputs { out, lse: slice(OP, lse)?, gradient };
+            let [dq, dk, dv] = on_gpu::backward(gpu, &self.shape, &inputs, &outputs)?;
+            Ok((
+                Some(tensor(gpu, dq, q.shape())),
+                Some(tensor(gpu, dk, k.shape())),
+                Some(tensor(gpu, dv, v.shape())),
+            ))
+        })
     }
 }
 
@@ -147,6 +216,21 @@ impl<S: Element + WithDType> CustomOp3 for FlashAttention<S> {
         Ok((S::to_cpu_storage_owned(out), q_layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        q: &CudaStorage,
+        q_layout: &Layout,
+        k: &CudaStorage,
+        k_layout: &Layout,
+        v: &CudaStorage,
+        v_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let operands = [(q, q_layout), (k, k_layout), (v, v_layout)];
+        let out = for_dtype!(OP, q.dtype(), T => self.forward_on_gpu::<T>(operands))?;
+        Ok((out, q_layout.shape().clone()))
+    }
+
     fn bwd(
         &self,
         q: &Tensor,
@@ -155,8 +239,15 @@ impl<S: Element + WithDType> CustomOp3 for FlashAttention<S> {
         out: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if gradient.device().is_cuda() {
+            let gradient = &gradient.contiguous()?;
+            return for_dtype!(OP, q.dtype(), T => {
+                self.gradients_on_gpu::<T>([q, k, v, out, gradient])
+            });
+        }
         let Some(lse) = self.lse.get() else {
-            candle_core::bail!("attention: the backward pass comes before the forward pass");
+            candle_core::bail!("{BACKWARD_FIRST}");
         };
         let [dq, dk, dv] = with_elements([q, k, v, out, gradient], |[q, k, v, out, gradient]| {
             let inputs = Inputs::<S> { q, k, v, scale: self.scale };

@@ -7,11 +7,10 @@ use crate::channels_last::ChannelsLast;
 use crate::error::Error;
 
 pub(crate) mod ops {
-    use super::{ChannelsLast, DType, Error, Result, Tensor};
+    use super::{ChannelsLast, Error, Result, Tensor};
     use crate::affine::{check_eps, check_per_channel};
-    use crate::grouped_norm::{normalised, normalised_by};
+    use crate::grouped_norm::{Statistics, normalised, normalised_by};
     use crate::kernels::activation::Identity;
-    use crate::kernels::grouped_norm::Standard;
     use crate::kernels::moments::{Moments, NormShape};
 
     /// What a batch tells of the distribution of each channel.
@@ -26,7 +25,8 @@ pub(crate) mod ops {
     /// y = (x - mean) / √(variance + eps) · weight + bias, with mean and biased variance of each
     /// channel over the batch and all voxels; and the statistics for a running average.
     ///
-    /// An item's result depends on the others of its batch, by definition.
+    /// An item's result depends on the others of its batch, by definition. On a GPU this waits for
+    /// the statistics; [`BatchNorm3d`](crate::BatchNorm3d) keeps them there.
     ///
     /// # Errors
     /// [`Error::Shape`] for a single voxel per channel, whose unbiased variance does not exist;
@@ -41,6 +41,18 @@ pub(crate) mod ops {
         bias: Option<&Tensor>,
         eps: f64,
     ) -> Result<(ChannelsLast, BatchStatistics)> {
+        let (y, [mean, variance]) = with_statistics(x, weight, bias, eps)?;
+        let (mean, variance) = (mean.to_vec1()?, variance.to_vec1()?);
+        Ok((y, BatchStatistics { mean, variance }))
+    }
+
+    /// [`batch_norm_train`] with mean and unbiased variance as f64 on the device of x.
+    pub(super) fn with_statistics(
+        x: &ChannelsLast,
+        weight: Option<&Tensor>,
+        bias: Option<&Tensor>,
+        eps: f64,
+    ) -> Result<(ChannelsLast, [Tensor; 2])> {
         let (op, channels) = ("batch_norm_train", x.channels());
         let rows = x.tensor().elem_count() / channels;
         if rows < 2 {
@@ -49,11 +61,20 @@ pub(crate) mod ops {
             return Err(Error::Shape { op, argument: "x", found, expected }.into());
         }
         let shape = NormShape { items: 1, rows, channels, groups: channels };
-        let (y, moments) = normalised(op, x, shape, [weight, bias], eps, Identity)?;
-        let unbiased = |m: &Moments| m.squares / (m.count - 1.0);
-        let mean = moments.iter().map(|m| m.mean).collect();
-        let variance = moments.iter().map(unbiased).collect();
-        Ok((y, BatchStatistics { mean, variance }))
+        let (y, statistics) = normalised(op, x, shape, [weight, bias], eps, Identity)?;
+        let of_batch = match statistics {
+            Statistics::Host(moments) => {
+                let unbiased = |m: &Moments| m.squares / (m.count - 1.0);
+                let on_device = |of: &dyn Fn(&Moments) -> f64| {
+                    let numbers: Vec<f64> = moments.iter().map(of).collect();
+                    Tensor::from_vec(numbers, channels, x.tensor().device())
+                };
+                [on_device(&|m| m.mean)?, on_device(&unbiased)?]
+            }
+            #[cfg(feature = "cuda")]
+            Statistics::Device(planes) => [planes.get(0)?, (planes.get(2)? / (rows as f64 - 1.0))?],
+        };
+        Ok((y, of_batch))
     }
 
     /// The same with a mean and a variance of each channel that are given, and get no gradient.
@@ -88,13 +109,7 @@ pub(crate) mod ops {
         check_eps(op, eps)?;
         check_per_channel(op, "mean", x.tensor(), mean)?;
         check_per_channel(op, "variance", x.tensor(), variance)?;
-        let numbers = |t: &Tensor| t.to_dtype(DType::F64)?.to_vec1::<f64>();
-        let standards = numbers(mean)?
-            .into_iter()
-            .zip(numbers(variance)?)
-            .map(|(mean, variance)| Standard { mean, rstd: 1.0 / (variance + eps).sqrt() })
-            .collect();
-        normalised_by(op, x, standards, [weight, bias])
+        normalised_by(op, x, [mean, variance], [weight, bias], eps)
     }
 }
 
@@ -173,9 +188,9 @@ impl BatchNorm3d {
         }
         // A mismatch must show before the running statistics change.
         crate::affine::check_per_channel("batch_norm_train", "running_mean", x.tensor(), mean)?;
-        let (y, batch) = ops::batch_norm_train(x, weight, bias, self.config.eps)?;
-        self.average(mean, batch.mean)?;
-        self.average(variance, batch.variance)?;
+        let (y, [of_batch, squared]) = ops::with_statistics(x, weight, bias, self.config.eps)?;
+        self.average(mean, &of_batch)?;
+        self.average(variance, &squared)?;
         Ok(y)
     }
 
@@ -191,12 +206,11 @@ impl BatchNorm3d {
         &self.running_variance
     }
 
-    fn average(&self, running: &Var, batch: Vec<f64>) -> Result<()> {
+    /// Where the statistics are: nothing waits for a GPU.
+    fn average(&self, running: &Var, batch: &Tensor) -> Result<()> {
         let momentum = self.config.momentum;
-        let old = running.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-        let new = |(old, batch): (f64, f64)| old * (1.0 - momentum) + batch * momentum;
-        let new: Vec<f64> = old.into_iter().zip(batch).map(new).collect();
-        let new = Tensor::from_vec(new, running.shape(), running.device())?;
+        let old = running.as_detached_tensor().to_dtype(DType::F64)?;
+        let new = ((old * (1.0 - momentum))? + (batch * momentum)?)?;
         running.set(&new.to_dtype(running.dtype())?)
     }
 }

@@ -1,9 +1,18 @@
 //! Layer norm over the last axis.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Module, Result, Shape, Tensor, WithDType};
 use candle_nn::{Init, VarBuilder};
 
+#[cfg(feature = "cuda")]
+use crate::cuda::{
+    gpu::Gpu,
+    layer_norm as on_gpu,
+    machine::Number,
+    tensors::{slice, tensor, with_operands},
+};
 use crate::dense::{elements, for_dtype, with_elements};
 use crate::grouped_norm::parameter_gradient;
 use crate::kernels::real::Element;
@@ -85,6 +94,28 @@ impl Operation {
     }
 }
 
+#[cfg(feature = "cuda")]
+impl Operation {
+    fn gradients_on_gpu<T: Number>(
+        &self,
+        [x, weight, bias, dy]: [&Tensor; 4],
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)>
+    where
+        T::Real: Number + Element<Real = T::Real>,
+    {
+        let (op, held) = (Self::NAME, [x, weight, dy].map(Tensor::storage_and_layout));
+        with_operands(op, &held, |gpu, [of_x, of_weight, dy]| {
+            let (of_x, of_weight, dy) = (slice(op, of_x)?, slice(op, of_weight)?, slice(op, dy)?);
+            let [dx, dw, db] = on_gpu::backward::<_, T>(gpu, self.eps, of_x, of_weight, dy)?;
+            Ok((
+                Some(tensor(gpu, dx, x.shape())),
+                Some(tensor(gpu, dw, weight.shape())),
+                Some(tensor(gpu, db, bias.shape())),
+            ))
+        })
+    }
+}
+
 impl CustomOp3 for Operation {
     fn name(&self) -> &'static str {
         Self::NAME
@@ -110,6 +141,26 @@ impl CustomOp3 for Operation {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        for_dtype!(Self::NAME, x.dtype(), T => {
+            let gpu = Gpu::of(x);
+            let of_x = slice::<T>(Self::NAME, (x, x_layout))?;
+            let weight = slice(Self::NAME, (weight, weight_layout))?;
+            let bias = slice(Self::NAME, (bias, bias_layout))?;
+            let y = on_gpu::forward(&gpu, self.eps, of_x, [weight, bias])?;
+            Ok((gpu.storage(y), x_layout.shape().clone()))
+        })
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -119,6 +170,12 @@ impl CustomOp3 for Operation {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = &gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if dy.device().is_cuda() {
+            return for_dtype!(Self::NAME, x.dtype(), T => {
+                self.gradients_on_gpu::<T>([x, weight, bias, dy])
+            });
+        }
         for_dtype!(Self::NAME, x.dtype(), T => self.gradients::<T>([x, weight, bias, dy]))
     }
 }

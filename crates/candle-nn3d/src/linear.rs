@@ -5,11 +5,17 @@ use std::marker::PhantomData;
 use candle_core::{
     CpuStorage, CustomOp2, CustomOp3, DType, Layout, Module, Result, Shape, Tensor, WithDType,
 };
+#[cfg(feature = "cuda")]
+use candle_core::{CudaStorage, backend::BackendStorage};
 use candle_nn::{Init, VarBuilder};
 use half::bf16;
 
 use crate::channels_last::unknown_dtype;
 use crate::cpu_slices::{elements, with_elements};
+#[cfg(feature = "cuda")]
+use crate::cuda::linear as on_gpu;
+#[cfg(feature = "cuda")]
+use crate::dense::for_dtype;
 use crate::error::Error;
 use crate::kernels::linear::{PackedMatrix, Weight, multiply, outer_products, sum_of_rows};
 use crate::kernels::panels::Rows;
@@ -21,7 +27,8 @@ const OP: &str = "linear";
 
 /// `y = x weightᵀ + bias` along the last axis; gradients reach all three.
 ///
-/// Sums are made in f32 for bf16. A row gives the same bits alone and among others.
+/// Sums are made in f32 for bf16. A row gives the same bits alone and among others; not so on a GPU,
+/// where the products are cuBLAS's, which chooses by the number of rows.
 ///
 /// # Shapes
 /// `x` `[.., c_in]`, `weight` `[c_out, c_in]`, `bias` `[c_out]`, the result `[.., c_out]`.
@@ -145,6 +152,17 @@ impl<S: Element + WithDType> CustomOp2 for LinearMap<S> {
         Self::forward(x, x_layout, weight, weight_layout, None)
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        on_gpu::forward(OP, (x, x_layout), (weight, weight_layout))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -152,6 +170,11 @@ impl<S: Element + WithDType> CustomOp2 for LinearMap<S> {
         _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if gradient.device().is_cuda() {
+            let (dx, dw) = on_gpu::backward(OP, x, weight, gradient)?;
+            return Ok((dx, Some(dw)));
+        }
         let [dx, dw] = Self::backward(x, weight, gradient)?;
         Ok((x.track_op().then_some(dx), Some(dw)))
     }
@@ -175,6 +198,22 @@ impl<S: Element + WithDType> CustomOp3 for LinearMap<S> {
         Self::forward(x, x_layout, weight, weight_layout, Some(bias))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (x, weight) = ((x, x_layout), (weight, weight_layout));
+        let (y, shape) = on_gpu::forward(OP, x, weight)?;
+        let y = for_dtype!(OP, y.dtype(), T => on_gpu::add_bias::<T>(OP, y, (bias, bias_layout)))?;
+        Ok((y, shape))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -183,6 +222,14 @@ impl<S: Element + WithDType> CustomOp3 for LinearMap<S> {
         _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if gradient.device().is_cuda() {
+            let (dx, dw) = on_gpu::backward(OP, x, weight, gradient)?;
+            let db = for_dtype!(OP, gradient.dtype(), T => {
+                on_gpu::bias_gradient::<T>(OP, bias.elem_count(), gradient)
+            })?;
+            return Ok((dx, Some(dw), Some(db)));
+        }
         let [dx, dw] = Self::backward(x, weight, gradient)?;
         let c_out = bias.elem_count();
         let db = with_elements::<1, S, _>([gradient], |[g]| Ok(sum_of_rows(g, c_out)))?;

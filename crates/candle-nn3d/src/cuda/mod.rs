@@ -4,6 +4,7 @@
 //! [`Machine`](machine::Machine): a GPU, or in tests the emulation of one, so that it is tested
 //! without a device. `unsafe` stands in `gpu` and `emulation` alone.
 
+pub(crate) mod attention;
 pub(crate) mod channels;
 pub(crate) mod combination;
 pub(crate) mod convolution;
@@ -11,14 +12,18 @@ pub(crate) mod device;
 pub(crate) mod dice;
 pub(crate) mod elementwise;
 pub(crate) mod gpu;
+pub(crate) mod grouped_norm;
 pub(crate) mod in_place;
 pub(crate) mod launch;
+pub(crate) mod layer_norm;
 pub(crate) mod layout;
+pub(crate) mod linear;
 pub(crate) mod machine;
 pub(crate) mod parameters;
 pub(crate) mod philox;
 pub(crate) mod random;
 pub(crate) mod source;
+pub(crate) mod sums;
 pub(crate) mod tensors;
 
 #[cfg(test)]

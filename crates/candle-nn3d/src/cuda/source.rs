@@ -41,11 +41,33 @@ pub(crate) static COMBINATION: Source = Source {
 
 pub(crate) static DICE: Source =
     Source { name: "dice", text: include_str!("kernels/dice.cu"), fused: true };
+pub(crate) static SUMS: Source =
+    Source { name: "sums", text: include_str!("kernels/sums.cu"), fused: true };
+
+pub(crate) static GROUPED_NORM: Source =
+    Source { name: "grouped_norm", text: include_str!("kernels/grouped_norm.cu"), fused: true };
+
+pub(crate) static LAYER_NORM: Source =
+    Source { name: "layer_norm", text: include_str!("kernels/layer_norm.cu"), fused: true };
+
+pub(crate) static ATTENTION: Source =
+    Source { name: "attention", text: include_str!("kernels/attention.cu"), fused: true };
 
 /// Every source: tests compile them all.
 #[cfg(test)]
-pub(crate) static ALL: &[&Source] =
-    &[&CHANNELS, &COMBINATION, &DICE, &ELEMENTWISE, &LAYOUT, &PARAMETERS, &RANDOM];
+pub(crate) static ALL: &[&Source] = &[
+    &ATTENTION,
+    &CHANNELS,
+    &COMBINATION,
+    &DICE,
+    &ELEMENTWISE,
+    &GROUPED_NORM,
+    &LAYER_NORM,
+    &LAYOUT,
+    &PARAMETERS,
+    &RANDOM,
+    &SUMS,
+];
 
 impl Source {
     /// What is compiled.

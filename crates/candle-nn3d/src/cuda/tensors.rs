@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use candle_core::op::BackpropOp;
 use candle_core::{CudaStorage, Layout, Result, Shape, Storage, Tensor};
 
@@ -36,6 +37,12 @@ pub(crate) fn compute<const N: usize>(
     let held = tensors.map(Tensor::storage_and_layout);
     let (storage, shape) = with_operands(op, &held, run)?;
     Ok(Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false))
+}
+
+/// An array as a tensor, off every tape.
+pub(crate) fn tensor<T: Stored>(gpu: &Gpu, array: CudaSlice<T>, shape: &Shape) -> Tensor {
+    let storage = Storage::Cuda(gpu.storage(array));
+    Tensor::from_storage(storage, shape, BackpropOp::none(), false)
 }
 
 /// `run` on what a tape holds; as [`compute`].

@@ -83,6 +83,12 @@ template <class R> __device__ R block_max(R x) {
     return result;
 }
 
+// The sum over a warp's lanes, in a fixed tree; all lanes must come here, and all have the sum.
+template <class R> __device__ R warp_sum(R x) {
+    for (u32 bits = 16; bits > 0; bits /= 2) x += __shfl_xor_sync(0xffffffff, x, bits);
+    return x;
+}
+
 // Activation functions of one number; `parameter` is the slope of leaky_relu.
 
 template <class R> __device__ R sigmoid(R x) {
