@@ -8,7 +8,6 @@ pub(crate) mod channels;
 pub(crate) mod combination;
 pub(crate) mod convolution;
 pub(crate) mod device;
-pub(crate) mod dice;
 pub(crate) mod elementwise;
 pub(crate) mod gpu;
 pub(crate) mod in_place;

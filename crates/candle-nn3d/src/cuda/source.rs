@@ -39,13 +39,10 @@ pub(crate) static COMBINATION: Source = Source {
     fused: false,
 };
 
-pub(crate) static DICE: Source =
-    Source { name: "dice", text: include_str!("kernels/dice.cu"), fused: true };
-
 /// Every source: tests compile them all.
 #[cfg(test)]
 pub(crate) static ALL: &[&Source] =
-    &[&CHANNELS, &COMBINATION, &DICE, &ELEMENTWISE, &LAYOUT, &PARAMETERS, &RANDOM];
+    &[&CHANNELS, &COMBINATION, &ELEMENTWISE, &LAYOUT, &PARAMETERS, &RANDOM];
 
 impl Source {
     /// What is compiled.
