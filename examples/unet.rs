@@ -15,12 +15,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, ensure};
 use candle_core::{DType, Device, Tensor};
 use candle_nn3d::NamedTensors;
-use clap::{Parser, ValueEnum};
-use mrisynth_pipeline::DeviceChoice;
-use mrisynth_unet::{
-    CheckpointPart, Error, NetworkConfig, Unet, UnetConfig, UnetInput, parameter_shapes,
-    read_weights,
-};
+use clap::Parser;
+use mrisynth_diffusion::Precision;
+use mrisynth_pipeline::{DeviceChoice, GenerationConfig};
+use mrisynth_unet::{Error, NetworkConfig, Unet, UnetConfig, UnetInput, parameter_shapes};
 
 #[global_allocator]
 static MEMORY: candle_nn3d::KeptMemory = candle_nn3d::KeptMemory::new();
@@ -40,8 +38,8 @@ struct Arguments {
     /// The safetensors file to write.
     #[arg(long)]
     output: PathBuf,
-    /// What the network computes in.
-    #[arg(long, value_enum, default_value = "f32")]
+    /// What the network computes in: f32 or bf16.
+    #[arg(long, value_parser = GenerationConfig::precision_named, default_value = "f32")]
     dtype: Precision,
     /// Where it runs: cpu, or cuda:0 for the first NVIDIA GPU.
     #[arg(long, default_value_t)]
@@ -57,12 +55,6 @@ struct Arguments {
     json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Precision {
-    F32,
-    Bf16,
-}
-
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let NetworkConfig { config, notes, .. } = NetworkConfig::read(&arguments.config)?;
@@ -71,15 +63,10 @@ fn main() -> Result<()> {
         .with_context(|| format!("the configuration in {}", arguments.config.display()))?;
     let parameters: usize = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
     let device = arguments.device.open()?;
-    let inputs = Inputs::read(&arguments.inputs)?.on(&device)?;
-    let dtype = match arguments.dtype {
-        Precision::F32 => DType::F32,
-        Precision::Bf16 => DType::BF16,
-    };
-    let weights = read_weights(&config, &arguments.weights, CheckpointPart::Ema)?;
-    let mut loaded = Unet::from_weights_on(&device, &config, weights, dtype)?;
+    let inputs = Inputs::read(&arguments.inputs, &device)?;
+    let dtype = arguments.dtype.dtype();
+    let mut loaded = Unet::load_on(&device, &config, &arguments.weights, dtype)?;
     loaded.notes.iter().for_each(|note| eprintln!("{}: {note}", arguments.weights.display()));
-
     if let Ok((_, _, x, y, z)) = inputs.input.dims5() {
         loaded.unet.prepare([x, y, z])?;
     }
@@ -110,10 +97,8 @@ fn main() -> Result<()> {
     let peak = peak_rss_mib();
     if arguments.json {
         let report = serde_json::json!({
-            "architecture": architecture,
-            "parameters": parameters,
-            "median_seconds": median,
-            "peak_rss_mib": peak,
+            "architecture": architecture, "parameters": parameters,
+            "median_seconds": median, "peak_rss_mib": peak,
         });
         println!("{report}");
     } else {
@@ -134,8 +119,14 @@ struct Inputs {
 }
 
 impl Inputs {
-    fn read(path: &Path) -> Result<Self> {
+    /// On a device, but for times and classes, which are looked at on the host.
+    fn read(path: &Path, device: &Device) -> Result<Self> {
         let mut file = NamedTensors::load_safetensors(path)?;
+        for (name, tensor) in &mut file.tensors {
+            if name != "timesteps" && name != "class_labels" {
+                *tensor = tensor.to_device(device)?;
+            }
+        }
         let mut take = |name: &str| file.tensors.remove(name);
         let missing = |name| format!("{}: there is no tensor {name:?}", path.display());
         let inputs = Self {
@@ -152,19 +143,6 @@ impl Inputs {
             ensure!(found == DType::I64, "{path}: {name:?} is {found:?}, expected I64");
         }
         Ok(inputs)
-    }
-
-    /// On a device, but for times and classes, which are looked at on the host.
-    fn on(self, device: &Device) -> Result<Self> {
-        let there = |tensor: Option<Tensor>| tensor.map(|t| t.to_device(device)).transpose();
-        let down_residuals = self.down_residuals.iter().map(|t| t.to_device(device));
-        Ok(Self {
-            input: self.input.to_device(device)?,
-            context: there(self.context)?,
-            down_residuals: down_residuals.collect::<candle_core::Result<_>>()?,
-            mid_residual: there(self.mid_residual)?,
-            ..self
-        })
     }
 
     fn run(&self, unet: &Unet, pad: Option<f64>) -> Result<Tensor, Error> {

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn3d::{
-    Adam, AdamW, ChannelsLast, Ema, EmaSettings, GradientNorm, Gradients, NamedTensors, Optimiser,
+    Adam, AdamW, Ema, EmaSettings, GradientNorm, Gradients, NamedTensors, Optimiser,
     ParameterStore, Recompute, Sgd, SgdSettings, value_and_gradients,
 };
 use keyed_random::Key;
 use mrisynth_diffusion::{DiffusionConfig, DiffusionTrainee, Precision};
-use mrisynth_segmentation::{DiceCrossEntropy, TargetClasses};
 use mrisynth_training::Trainee;
 
-use crate::gpu::{close, gpu, numbers, same};
+use crate::gpu::{close, gpu, same};
 use crate::tiny_network::{PRECISIONS, batch, network, parameters};
 
 /// The losses and gradient norms of three steps, and the parameters after them.
@@ -134,29 +133,4 @@ fn recomputed_segments_have_the_gradients_of_plain_ones() {
     };
     assert_eq!(gradient(true).dims(), [rows, columns]);
     same("a recomputed segment", &gradient(true), &gradient(false));
-}
-
-#[test]
-fn dice_with_cross_entropy_is_that_of_the_cpu_and_the_same_again() {
-    let Some(device) = gpu("dice and cross-entropy") else { return };
-    let law = candle_nn3d::Distribution::STANDARD_NORMAL;
-    let shape = [2, 7, 5, 9, 4];
-    let classes: Vec<u8> = (0..2 * 7 * 5 * 9).map(|i| ((i * 31 + i / 7) % 4) as u8).collect();
-    let target = TargetClasses::new(classes, [2, 7, 5, 9]).unwrap();
-    let run = |device: &Device, loss: DiceCrossEntropy| {
-        let x = law.tensor(&Key::new(6), &shape[..], DType::F32, &Device::Cpu).unwrap();
-        let x = candle_core::Var::from_tensor(&x.to_device(device).unwrap()).unwrap();
-        let logits = ChannelsLast::new(x.as_tensor().clone()).unwrap();
-        let (value, gradients) =
-            value_and_gradients(|| loss.loss(&logits, &target).map_err(candle_core::Error::wrap))
-                .unwrap();
-        (numbers(&value)[0], gradients.get(&x).unwrap().clone())
-    };
-    for batch in [false, true] {
-        let loss = DiceCrossEntropy { batch, ..DiceCrossEntropy::default() };
-        let ((want, slope), (got, on_gpu)) = (run(&Device::Cpu, loss), run(&device, loss));
-        assert!((got - want).abs() < 1e-5, "{got} for {want}");
-        close("the gradient of dice and cross-entropy", &on_gpu, &slope, 1e-4);
-        same("dice and cross-entropy", &on_gpu, &run(&device, loss).1);
-    }
 }

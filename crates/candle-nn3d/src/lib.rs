@@ -108,7 +108,6 @@ pub mod gpu {
         Choice, Choices, Key, Order, Pass, Search, Settings,
     };
     pub use crate::cuda::device::{free_bytes, kind, open};
-    pub use crate::cuda::dice::{DiceLoss, DiceWeights};
 }
 
 pub use attention_layer::{Attention, AttentionConfig, attention_layer};

@@ -1,8 +1,5 @@
 //! Soft Dice plus cross-entropy of a softmax, in one pass forward and one back.
 
-#[cfg(feature = "cuda")]
-mod on_gpu;
-
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Storage, Tensor, WithDType};
@@ -115,10 +112,6 @@ impl DiceCrossEntropy {
         }
         if let Some(class) = target.classes.iter().find(|class| usize::from(**class) >= classes) {
             return Err(Error::argument("target", class, format!("classes below {classes}")));
-        }
-        #[cfg(feature = "cuda")]
-        if logits.device().is_cuda() {
-            return Ok(on_gpu::loss(self, &logits, target)?);
         }
         let operation = |sums| Operation { loss: *self, target: target.clone(), classes, sums };
         let sums = {

@@ -9,7 +9,6 @@ pub(crate) mod channels;
 pub(crate) mod combination;
 pub(crate) mod convolution;
 pub(crate) mod device;
-pub(crate) mod dice;
 pub(crate) mod elementwise;
 pub(crate) mod gpu;
 pub(crate) mod grouped_norm;

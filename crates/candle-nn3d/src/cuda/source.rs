@@ -39,8 +39,6 @@ pub(crate) static COMBINATION: Source = Source {
     fused: false,
 };
 
-pub(crate) static DICE: Source =
-    Source { name: "dice", text: include_str!("kernels/dice.cu"), fused: true };
 pub(crate) static SUMS: Source =
     Source { name: "sums", text: include_str!("kernels/sums.cu"), fused: true };
 
@@ -59,7 +57,6 @@ pub(crate) static ALL: &[&Source] = &[
     &ATTENTION,
     &CHANNELS,
     &COMBINATION,
-    &DICE,
     &ELEMENTWISE,
     &GROUPED_NORM,
     &LAYER_NORM,

@@ -108,7 +108,21 @@ impl Unet {
     /// # Errors
     /// As [`read_weights`].
     pub fn load(config: &UnetConfig, path: impl AsRef<Path>, dtype: DType) -> Result<LoadedUnet> {
-        Self::from_weights(config, read_weights(config, path, CheckpointPart::Ema)?, dtype)
+        Self::load_on(&Device::Cpu, config, path, dtype)
+    }
+
+    /// The same on a device.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_on(
+        device: &Device,
+        config: &UnetConfig,
+        path: impl AsRef<Path>,
+        dtype: DType,
+    ) -> Result<LoadedUnet> {
+        let weights = read_weights(config, path, CheckpointPart::Ema)?;
+        Self::from_weights_on(device, config, weights, dtype)
     }
 
     /// The network with these weights, each cast and let go of before the next.
