@@ -10,6 +10,8 @@ use crate::kernels::moments::{Moments, moments};
 use crate::kernels::real::Real;
 use crate::kernels::tier::Tier;
 
+type Emulated<'a, T, A> = Normalisation<'a, Emulation, T, A>;
+
 const EPS: f64 = 1e-5;
 /// Channels that fill a row of threads several times, not wholly, or more than once; items of one
 /// part, of several, and of more than are joined at once.
@@ -111,7 +113,7 @@ where
 
     let [x, dy, weight, bias] = [&x, &dy, &weight, &bias].map(|numbers| Guarded::new(numbers));
     let [mean, rstd] = [mean, rstd].map(Guarded::new);
-    let run = |wants: &dyn Fn(&Normalisation<'_, Emulation, T, A>) -> Result<Guarded<T>>| {
+    let run = |wants: &dyn Fn(&Emulated<'_, T, A>) -> Result<Guarded<T>>| {
         Emulation::both_orders(|machine| {
             wants(&Normalisation {
                 machine,
@@ -126,8 +128,7 @@ where
     };
     close(&run(&|norm| norm.forward(x.slice())), &y, tolerance);
     let wanted = Wanted { input: true, of_input };
-    let gradients =
-        |norm: &Normalisation<'_, Emulation, T, A>| norm.gradients(wanted, x.slice(), dy.slice());
+    let gradients = |norm: &Emulated<'_, T, A>| norm.gradients(wanted, x.slice(), dy.slice());
     close(&run(&|norm| Ok(gradients(norm)?.weight)), &dweight, tolerance);
     close(&run(&|norm| Ok(gradients(norm)?.bias)), &dbias, tolerance);
     close(&run(&|norm| Ok(gradients(norm)?.input.unwrap())), &dx, tolerance);
