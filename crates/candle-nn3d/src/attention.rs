@@ -156,7 +156,7 @@ impl<S: Element> FlashAttention<S> {
     {
         let gpu = Gpu::of(operands[0].0);
         let inputs = self.inputs_on_gpu::<T>(operands)?;
-        let (out, lse) = on_gpu::forward(&gpu, &self.shape, &inputs)?;
+        let on_gpu::Made { out, lse } = on_gpu::forward(&gpu, &self.shape, &inputs)?;
         let AttentionShape { batch, queries, heads, .. } = self.shape;
         let _ = self.lse_on_gpu.set(tensor(&gpu, lse, &Shape::from((batch, queries, heads))));
         Ok(gpu.storage(out))

@@ -6,8 +6,11 @@ use std::io::Write;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn3d::{
-    ChannelsLast, Conv3dConfig, ConvTranspose3dConfig, conv3d, ops, value_and_gradients,
+    BatchNormConfig, ChannelsLast, Conv3dConfig, ConvTranspose3dConfig, batch_norm3d, conv3d, ops,
+    value_and_gradients,
 };
+
+const EPS: f64 = 1e-5;
 
 /// The first GPU, if there is one.
 fn gpu() -> Option<Device> {
@@ -122,4 +125,93 @@ fn a_prepared_layer_is_the_one_it_was_made_of() {
     let prepared = layer.prepared([6, 7, 8]).unwrap().forward_channels_last(&x).unwrap();
     let plain = layer.forward_channels_last(&x).unwrap();
     assert_eq!(difference(prepared.tensor(), plain.tensor()), 0.0);
+}
+
+/// The sum of squares of normalised numbers hardly depends on x: something must stand between.
+fn bent(normalised: &ChannelsLast) -> Result<Tensor> {
+    ops::silu(normalised.tensor())
+}
+
+#[test]
+fn group_and_instance_norms_are_those_of_the_cpu() {
+    // Channels that fill a row of threads and that do not; items of one part and of many.
+    for (shape, groups) in [([2, 5, 7, 6, 6], 3), ([1, 4, 5, 6, 70], 10), ([1, 40, 40, 40, 32], 32)]
+    {
+        let shapes: [&[usize]; 3] = [&shape, &shape[4..], &shape[4..]];
+        same_on_both("group_norm", &shapes, |x| {
+            let y = ops::group_norm(&channels_last(&x[0])?, groups, Some(&x[1]), Some(&x[2]), EPS)?;
+            bent(&y)
+        });
+        same_on_both("group_norm_silu", &shapes, |x| {
+            let (x, weight, bias) = (channels_last(&x[0])?, Some(&x[1]), Some(&x[2]));
+            Ok(ops::group_norm_silu(&x, groups, weight, bias, EPS)?.into_tensor())
+        });
+        same_on_both("instance_norm_leaky_relu", &shapes, |x| {
+            let (x, weight, bias) = (channels_last(&x[0])?, Some(&x[1]), Some(&x[2]));
+            Ok(ops::instance_norm_leaky_relu(&x, weight, bias, EPS, 0.01)?.into_tensor())
+        });
+    }
+    same_on_both("instance_norm without parameters", &[&[2, 5, 7, 6, 6]], |x| {
+        bent(&ops::instance_norm(&channels_last(&x[0])?, None, None, EPS)?)
+    });
+}
+
+#[test]
+fn layer_norms_are_those_of_the_cpu() {
+    for c in [5, 64, 515] {
+        same_on_both("layer_norm", &[&[3, 41, c], &[c], &[c]], |x| {
+            ops::layer_norm(&x[0], Some(&x[1]), Some(&x[2]), EPS)
+        });
+    }
+}
+
+#[test]
+fn batch_norms_are_those_of_the_cpu_in_both_modes() {
+    let shapes: [&[usize]; 3] = [&[3, 5, 4, 6, 7], &[7], &[7]];
+    same_on_both("batch_norm_train", &shapes, |x| {
+        let x = (channels_last(&x[0])?, Some(&x[1]), Some(&x[2]));
+        bent(&ops::batch_norm_train(&x.0, x.1, x.2, EPS)?.0)
+    });
+    same_on_both("batch_norm_eval", &shapes, |x| {
+        let mean = x[1].detach();
+        let variance = x[1].detach().sqr()?;
+        let x = (channels_last(&x[0])?, Some(&x[1]), Some(&x[2]));
+        Ok(ops::batch_norm_eval(&x.0, &mean, &variance, x.1, x.2, 1.0)?.into_tensor())
+    });
+}
+
+#[test]
+fn running_statistics_of_a_batch_norm_are_averaged_where_they_are() {
+    let Some(gpu) = gpu() else { return };
+    let running = [&Device::Cpu, &gpu].map(|device| {
+        let store = candle_nn::VarMap::new();
+        let builder = candle_nn::VarBuilder::from_varmap(&store, DType::F32, device);
+        let layer = batch_norm3d(7, BatchNormConfig::default(), builder).unwrap();
+        let x = numbers(&[2, 3, 4, 5, 7], DType::F32).to_device(device).unwrap();
+        layer.forward_channels_last(&channels_last(&x).unwrap(), true).unwrap();
+        [layer.running_mean().clone(), layer.running_variance().clone()]
+    });
+    for (cpu, gpu) in running[0].iter().zip(&running[1]) {
+        assert!(gpu.device().is_cuda() && difference(gpu, cpu) < 1e-6);
+    }
+}
+
+#[test]
+fn attention_is_that_of_the_cpu_for_narrow_and_wide_heads() {
+    for (queries, keys, heads, width) in
+        [(35, 67, 2, 20), (130, 5, 1, 3), (200, 200, 4, 64), (33, 65, 1, 260), (513, 513, 1, 512)]
+    {
+        let c = heads * width;
+        let shapes: [&[usize]; 3] = [&[2, queries, c], &[2, keys, c], &[2, keys, c]];
+        same_on_both("attention", &shapes, |x| ops::attention(&x[0], &x[1], &x[2], heads, None));
+    }
+}
+
+#[test]
+fn linear_maps_are_those_of_the_cpu() {
+    for (rows, c_in, c_out) in [(41, 5, 7), (1, 3, 2), (4, 1, 3), (4, 3, 1), (700, 64, 130)] {
+        let shapes: [&[usize]; 3] = [&[2, rows, c_in], &[c_out, c_in], &[c_out]];
+        same_on_both("linear", &shapes, |x| ops::linear(&x[0], &x[1], Some(&x[2])));
+        same_on_both("linear without bias", &shapes[..2], |x| ops::linear(&x[0], &x[1], None));
+    }
 }

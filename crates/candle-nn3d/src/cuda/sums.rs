@@ -104,7 +104,7 @@ mod tests {
     fn columns_cover_every_number_whatever_the_channels() {
         for (rows, channels) in [(1, 1), (1, 3), (70, 3), (33, 64), (1000, 65), (7, 500)] {
             let columns = Columns::new(rows, channels);
-            assert!(columns.width % channels == 0 && columns.width >= COLUMNS);
+            assert!(columns.width.is_multiple_of(channels) && columns.width >= COLUMNS);
             let covered = columns.width * columns.parts * columns.rows();
             assert!(covered >= rows * channels && columns.parts > 0, "{columns:?}");
         }

@@ -67,7 +67,7 @@ fn statistics_are_those_of_the_cpu_and_a_mean_far_from_zero_costs_no_digits() {
     for shape in SHAPES {
         for mean in [0.3, 1e4] {
             statistics_are_the_cpus::<f32>(shape, mean, 2e-6);
-            statistics_are_the_cpus::<f64>(shape, mean, 1e-12);
+            statistics_are_the_cpus::<f64>(shape, mean, 1e-11);
         }
         statistics_are_the_cpus::<bf16>(shape, 0.3, 2e-6);
     }
@@ -111,9 +111,10 @@ where
 
     let [x, dy, weight, bias] = [&x, &dy, &weight, &bias].map(|numbers| Guarded::new(numbers));
     let [mean, rstd] = [mean, rstd].map(Guarded::new);
-    let run = |wants: &dyn Fn(&Normalisation<'_, Emulation, T, A>) -> Result<Guarded<T>>| {
+    let wanted = Wanted { input: true, of_input };
+    let made = |which: usize| {
         Emulation::both_orders(|machine| {
-            wants(&Normalisation {
+            let norm = Normalisation {
                 machine,
                 shape,
                 mean: mean.slice(),
@@ -121,16 +122,21 @@ where
                 weight: weight.slice(),
                 bias: bias.slice(),
                 activation: f,
+            };
+            if which == 0 {
+                return norm.forward(x.slice());
+            }
+            let gradients = norm.gradients(wanted, x.slice(), dy.slice())?;
+            Ok(match which {
+                1 => gradients.weight,
+                2 => gradients.bias,
+                _ => gradients.input.unwrap(),
             })
         })
     };
-    close(&run(&|norm| norm.forward(x.slice())), &y, tolerance);
-    let wanted = Wanted { input: true, of_input };
-    let gradients =
-        |norm: &Normalisation<'_, Emulation, T, A>| norm.gradients(wanted, x.slice(), dy.slice());
-    close(&run(&|norm| Ok(gradients(norm)?.weight)), &dweight, tolerance);
-    close(&run(&|norm| Ok(gradients(norm)?.bias)), &dbias, tolerance);
-    close(&run(&|norm| Ok(gradients(norm)?.input.unwrap())), &dx, tolerance);
+    for (which, want) in [y, dweight, dbias, dx].iter().enumerate() {
+        close(&made(which), want, tolerance);
+    }
 }
 
 #[test]

@@ -5,24 +5,22 @@
 // Source: Dao, T., Fu, D. Y., Ermon, S., Rudra, A. & Re, C. (2022), "FlashAttention", NeurIPS 35;
 // the running softmax is that of Milakov, M. & Gimelshein, N. (2018), arXiv:1805.02867.
 //
-// With p the probabilities, g the gradient of the output and delta the sum of g times the output for
-// each query: the gradient of v is p^T g; that of the scores is s = p (g v^T - delta); those of q
-// and k are scale s k and scale s^T q. Probabilities are made again from the logarithm of each
+// With p the probabilities, g the gradient of the output and delta the sum of g times the output
+// for each query: the gradient of v is p^T g; that of the scores is s = p (g v^T - delta); those of
+// q and k are scale s k and scale s^T q. Probabilities are made again from the logarithm of each
 // denominator, `lse`.
 
-// Tokens that a block owns, and that stream past at a time.
+// Tokens that a block owns.
 #define OWNED 32
-#define STREAMED 64
-// Channels of both that lie in shared memory while scores are made, and tokens that do while they are
-// summed up. All arrays together stay below 48 KiB for doubles.
+// Channels of both that lie in shared memory while scores are made, and tokens that do while they
+// are summed up. All arrays together stay below 48 KiB for doubles.
 #define DEPTH 16
 #define SLICE 8
 
 // What a sweep makes.
 #define OUTPUT 0
 #define OF_QUERIES 1
-#define OF_KEYS 2
-#define OF_VALUES 3
+#define OF_KEYS_AND_VALUES 2
 
 // One head of `[batch, tokens, heads width]`.
 template <class T> struct Tokens {
@@ -39,18 +37,18 @@ template <class T> struct Tokens {
     }
 };
 
-// A thread has 2 owned by 4 streamed tokens of a product, and as many owned tokens of a sum.
+// A thread has two owned tokens, of products with every sixteenth streamed one and of sums.
 __device__ inline u32 owned_token(u32 i) { return threadIdx.x / 16 * 2 + i; }
 __device__ inline u32 column(u32 j) { return threadIdx.x % 16 + 16 * j; }
 
 // Scalar products of the tokens from `a0` and `b0` on, over all channels.
-template <class T>
+template <u32 STREAMED, class T>
 __device__ void products(
     const Tokens<T> &a, u64 a0, const Tokens<T> &b, u64 b0, Real<T> (*owned)[OWNED + 1],
-    Real<T> (*streamed)[STREAMED + 1], Real<T> (*sums)[4]
+    Real<T> (*streamed)[STREAMED + 1], Real<T> (*sums)[STREAMED / 16]
 ) {
-    for (u32 i = 0; i < 2; i++)
-        for (u32 j = 0; j < 4; j++) sums[i][j] = 0;
+#pragma unroll
+    for (u32 j = 0; j < STREAMED / 16; j++) sums[0][j] = sums[1][j] = 0;
     u32 channel = threadIdx.x % DEPTH, first = threadIdx.x / DEPTH;
     for (u64 depth = 0; depth < a.width; depth += DEPTH) {
         __syncthreads();
@@ -63,7 +61,7 @@ __device__ void products(
         for (u32 d = 0; d < DEPTH; d++) {
             Real<T> x[2] = {owned[d][owned_token(0)], owned[d][owned_token(1)]};
 #pragma unroll
-            for (u32 j = 0; j < 4; j++) {
+            for (u32 j = 0; j < STREAMED / 16; j++) {
                 Real<T> y = streamed[d][column(j)];
                 sums[0][j] += x[0] * y;
                 sums[1][j] += x[1] * y;
@@ -87,8 +85,8 @@ template <class R> __device__ R sum_of_eight(R x) {
 
 template <class R> __device__ R negative_infinity() { return -R(1) / R(0); }
 
-// Turns scores into exp(score - largest so far); `shrink` is what sums from before are multiplied by.
-template <class R>
+// Turns scores into exp(score - largest so far); sums from before are to be multiplied by `shrink`.
+template <u32 STREAMED, class R>
 __device__ void online_softmax(R (*weights)[STREAMED + 1], R *shrink, R &largest, R &total) {
     u32 row = threadIdx.x / 8, lane = threadIdx.x % 8;
     R now = largest;
@@ -109,20 +107,23 @@ __device__ void online_softmax(R (*weights)[STREAMED + 1], R *shrink, R &largest
 }
 
 // Queries and their gradient `[batch, queries, heads width]`, keys and values
-// `[batch, keys, heads width]`, lse and delta `[batch, queries, heads]`. `out` is what the sweep makes;
-// that of the output makes `made_lse` too. What a sweep does not need is null.
+// `[batch, keys, heads width]`, lse and delta `[batch, queries, heads]`. `out` is what the sweep
+// makes: the output and `made_lse`, the gradient of the queries, or those of the keys and of the
+// values, these in `of_values`. What a sweep does not need is null.
 template <u32 SWEEP, u32 PANEL, class T>
 __device__ void sweep(
     const T *q, const T *k, const T *v, const T *gradient, const Real<T> *lse,
-    const Real<T> *delta, T *out, Real<T> *made_lse, u64 queries, u64 keys, u64 heads, u64 width,
-    Real<T> scale
+    const Real<T> *delta, T *out, T *of_values, Real<T> *made_lse, u64 queries, u64 keys,
+    u64 heads, u64 width, Real<T> scale
 ) {
     typedef Real<T> R;
-    constexpr bool OWNS_QUERIES = SWEEP == OUTPUT || SWEEP == OF_QUERIES;
-    constexpr u32 COLUMNS = PANEL / 16;
+    constexpr bool OWNS_QUERIES = SWEEP != OF_KEYS_AND_VALUES;
+    constexpr u32 RESULTS = SWEEP == OF_KEYS_AND_VALUES ? 2 : 1, COLUMNS = PANEL / 16;
+    // Tokens that stream past at a time.
+    constexpr u32 STREAMED = RESULTS * sizeof(R) > 8 ? 32 : 64;
     __shared__ R owned[DEPTH][OWNED + 1];
     __shared__ R streamed[DEPTH][STREAMED + 1];
-    __shared__ R weights[OWNED][STREAMED + 1];
+    __shared__ R weights[RESULTS][OWNED][STREAMED + 1];
     __shared__ R values[SLICE][PANEL];
     __shared__ R of_row[OWNED];
 
@@ -133,71 +134,77 @@ __device__ void sweep(
     Tokens<T> of_q(q, item, head, queries, heads, width), of_k(k, item, head, keys, heads, width);
     Tokens<T> of_v(v, item, head, keys, heads, width);
     Tokens<T> of_g(gradient, item, head, queries, heads, width);
-    const Tokens<T> &summed = SWEEP == OUTPUT      ? of_v
-                              : SWEEP == OF_QUERIES ? of_k
-                              : SWEEP == OF_KEYS    ? of_q
-                                                    : of_g;
 
-    R sums[2][COLUMNS];
+    R sums[RESULTS][2][COLUMNS];
 #pragma unroll
-    for (u32 i = 0; i < 2; i++)
+    for (u32 result = 0; result < RESULTS; result++)
 #pragma unroll
-        for (u32 j = 0; j < COLUMNS; j++) sums[i][j] = 0;
+        for (u32 j = 0; j < COLUMNS; j++) sums[result][0][j] = sums[result][1][j] = 0;
     R largest = negative_infinity<R>(), total = 0;
     for (u64 start = 0; start < all_streamed; start += STREAMED) {
-        R scores[2][4], slopes[2][4];
-        products(
+        R scores[2][STREAMED / 16], slopes[2][STREAMED / 16];
+        products<STREAMED>(
             OWNS_QUERIES ? of_q : of_k, first, OWNS_QUERIES ? of_k : of_q, start, owned, streamed,
             scores
         );
-        if (SWEEP == OF_QUERIES || SWEEP == OF_KEYS) {
-            products(
+        if (SWEEP != OUTPUT) {
+            products<STREAMED>(
                 OWNS_QUERIES ? of_g : of_v, first, OWNS_QUERIES ? of_v : of_g, start, owned,
                 streamed, slopes
             );
         }
+#pragma unroll
         for (u32 i = 0; i < 2; i++) {
-            for (u32 j = 0; j < 4; j++) {
+#pragma unroll
+            for (u32 j = 0; j < STREAMED / 16; j++) {
                 u64 mine = first + owned_token(i), other = start + column(j);
                 bool there = mine < all_owned && other < all_streamed;
-                R weight = scale * scores[i][j];
+                R weight = scale * scores[i][j], slope = 0;
                 if (SWEEP == OUTPUT) {
                     if (other >= all_streamed) weight = negative_infinity<R>();
                 } else if (there) {
                     u64 query = OWNS_QUERIES ? mine : other;
                     u64 at = (item * queries + query) * heads + head;
                     weight = exponential(weight - lse[at]);
-                    if (SWEEP != OF_VALUES) weight *= slopes[i][j] - delta[at];
+                    slope = weight * (slopes[i][j] - delta[at]);
                 } else {
                     weight = 0;
                 }
-                weights[owned_token(i)][column(j)] = weight;
+                weights[0][owned_token(i)][column(j)] = SWEEP == OUTPUT ? weight : slope;
+                if (RESULTS > 1) weights[RESULTS - 1][owned_token(i)][column(j)] = weight;
             }
         }
         if (SWEEP == OUTPUT) {
             __syncthreads();
-            online_softmax(weights, of_row, largest, total);
+            online_softmax<STREAMED>(weights[0], of_row, largest, total);
             __syncthreads();
 #pragma unroll
             for (u32 i = 0; i < 2; i++)
 #pragma unroll
-                for (u32 j = 0; j < COLUMNS; j++) sums[i][j] *= of_row[owned_token(i)];
+                for (u32 j = 0; j < COLUMNS; j++) sums[0][i][j] *= of_row[owned_token(i)];
         }
-        for (u32 slice = 0; slice < STREAMED && start + slice < all_streamed; slice += SLICE) {
-            __syncthreads();
-            for (u32 i = threadIdx.x; i < SLICE * PANEL; i += THREADS)
-                values[i / PANEL][i % PANEL] =
-                    summed.at(start + slice + i / PANEL, panel + i % PANEL);
-            __syncthreads();
 #pragma unroll
-            for (u32 token = 0; token < SLICE; token++) {
-                R a = weights[owned_token(0)][slice + token];
-                R b = weights[owned_token(1)][slice + token];
+        for (u32 result = 0; result < RESULTS; result++) {
+            const Tokens<T> &summed = SWEEP == OUTPUT       ? of_v
+                                      : SWEEP == OF_QUERIES ? of_k
+                                      : result == 0         ? of_q
+                                                            : of_g;
+            for (u32 slice = 0; slice < STREAMED && start + slice < all_streamed; slice += SLICE) {
+                __syncthreads();
+                for (u32 i = threadIdx.x; i < SLICE * PANEL; i += THREADS)
+                    values[i / PANEL][i % PANEL] =
+                        summed.at(start + slice + i / PANEL, panel + i % PANEL);
+                __syncthreads();
 #pragma unroll
-                for (u32 j = 0; j < COLUMNS; j++) {
-                    R value = values[token][column(j)];
-                    sums[0][j] += a * value;
-                    sums[1][j] += b * value;
+                for (u32 token = 0; token < SLICE; token++) {
+                    R a = weights[result][owned_token(0)][slice + token];
+                    R b = weights[result][owned_token(1)][slice + token];
+#pragma unroll
+                    for (u32 j = 0; j < COLUMNS; j++) {
+                        R value = values[token][column(j)];
+                        sums[result][0][j] += a * value;
+                        sums[result][1][j] += b * value;
+                    }
                 }
             }
         }
@@ -219,10 +226,10 @@ __device__ void sweep(
         for (u32 j = 0; j < COLUMNS; j++) {
             u64 channel = panel + column(j);
             if (token >= all_owned || channel >= width) continue;
-            R sum = sums[i][j];
-            if (SWEEP == OUTPUT) sum /= of_row[owned_token(i)];
-            if (SWEEP == OF_QUERIES || SWEEP == OF_KEYS) sum *= scale;
-            store(out + ((item * all_owned + token) * heads + head) * width + channel, sum);
+            u64 at = ((item * all_owned + token) * heads + head) * width + channel;
+            R factor = SWEEP == OUTPUT ? R(1) / of_row[owned_token(i)] : scale;
+            store(out + at, sums[0][i][j] * factor);
+            if (RESULTS > 1) store(of_values + at, sums[RESULTS - 1][i][j]);
         }
     }
 }
@@ -242,19 +249,19 @@ __device__ void row_products(const T *a, const T *b, Real<T> *sums, u64 n, u64 w
 #define SWEEP_OF(SWEEP, name, PANEL, T, dtype)                                                    \
     extern "C" __global__ void __launch_bounds__(THREADS) name##_##PANEL##_##dtype(               \
         const T *q, const T *k, const T *v, const T *gradient, const Real<T> *lse,                \
-        const Real<T> *delta, T *out, Real<T> *made_lse, u64 queries, u64 keys, u64 heads,        \
-        u64 width, Real<T> scale                                                                  \
+        const Real<T> *delta, T *out, T *of_values, Real<T> *made_lse, u64 queries, u64 keys,     \
+        u64 heads, u64 width, Real<T> scale                                                       \
     ) {                                                                                           \
         sweep<SWEEP, PANEL>(                                                                      \
-            q, k, v, gradient, lse, delta, out, made_lse, queries, keys, heads, width, scale      \
+            q, k, v, gradient, lse, delta, out, of_values, made_lse, queries, keys, heads, width, \
+            scale                                                                                 \
         );                                                                                        \
     }
 
 #define SWEEPS(PANEL, T, dtype)                                                                   \
     SWEEP_OF(OUTPUT, attention, PANEL, T, dtype)                                                  \
     SWEEP_OF(OF_QUERIES, attention_of_queries, PANEL, T, dtype)                                   \
-    SWEEP_OF(OF_KEYS, attention_of_keys, PANEL, T, dtype)                                         \
-    SWEEP_OF(OF_VALUES, attention_of_values, PANEL, T, dtype)
+    SWEEP_OF(OF_KEYS_AND_VALUES, attention_of_keys, PANEL, T, dtype)
 
 #define MAKE(T, dtype)                                                                            \
     SWEEPS(64, T, dtype)                                                                          \

@@ -114,8 +114,8 @@ extern "C" __global__ void standards(
 }
 
 // Three planes of n numbers, one for each item and channel: y = (x - centre) scale + shift. The
-// centre is the mean as the kernel's precision has it; the rest of the mean is in the shift, so that
-// a mean far from zero costs no digits.
+// centre is the mean as the kernel's precision has it; the rest of the mean is in the shift, so
+// that a mean far from zero costs no digits.
 template <class T>
 __device__ void affine_table(
     const double *mean, const double *rstd, const T *weight, const T *bias, Real<T> *table, u64 n,

@@ -84,8 +84,8 @@ __device__ void layer_norm_sums(
     u64 column = i % width, first = i / width * rows * width, end = first + rows * width;
     if (end > all) end = all;
     Real<T> weighted = 0, plain = 0;
-    for (u64 at = first + column; at < end; at += width) {
-        const Real<T> *of_row = standards + at / c * 3;
+    const Real<T> *of_row = standards + (first + column) / c * 3;
+    for (u64 at = first + column; at < end; at += width, of_row += width / c * 3) {
         RowStandard<Real<T>> standard = {of_row[0], of_row[1], of_row[2]};
         Real<T> g = load(dy[at]);
         weighted += g * standard.normal(load(x[at]));
