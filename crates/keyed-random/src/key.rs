@@ -81,6 +81,14 @@ impl Key {
         self.lanes(position).map(|word| word as u32)
     }
 
+    /// The key as Philox takes it: the two words of its key, then the upper two of its counter.
+    ///
+    /// For a device that makes the same numbers by itself.
+    pub fn words(&self) -> [u32; 4] {
+        let ([k0, k1], [c2, c3]) = (self.philox_key, self.counter_high);
+        [k0, k1, c2, c3]
+    }
+
     /// [`Key::block`] with each word in a 64-bit lane.
     #[inline(always)]
     pub(crate) fn lanes(&self, position: u64) -> [u64; 4] {
@@ -108,9 +116,8 @@ impl Key {
     }
 
     fn to_bytes(self) -> [u8; 16] {
-        let ([k0, k1], [c2, c3]) = (self.philox_key, self.counter_high);
         let mut bytes = [0; 16];
-        for (place, word) in bytes.chunks_exact_mut(4).zip([k0, k1, c2, c3]) {
+        for (place, word) in bytes.chunks_exact_mut(4).zip(self.words()) {
             place.copy_from_slice(&word.to_le_bytes());
         }
         bytes

@@ -11,6 +11,7 @@ pub(crate) mod gpu;
 pub(crate) mod launch;
 pub(crate) mod layout;
 pub(crate) mod machine;
+pub(crate) mod philox;
 pub(crate) mod source;
 pub(crate) mod tensors;
 
