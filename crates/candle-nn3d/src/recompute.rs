@@ -7,6 +7,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::backend::BackendStorage;
 use candle_core::backprop::GradStore;
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, TensorId,
@@ -161,18 +164,19 @@ impl fmt::Debug for Recompute {
 fn recorded(inputs: &[&Tensor], run: Arc<Run>) -> Result<Tensor> {
     let detached: Vec<_> = inputs.iter().map(|input| input.detach()).collect();
     let output = tape::paused(|| run(&detached))?.detach();
-    let (storage, shape) = copied(&output)?;
-    Ok(tape::record(Rerun(run), Needs::Inputs, inputs, (Storage::Cpu(storage), shape)))
+    Ok(tape::record(Rerun(run), Needs::Inputs, inputs, copied(&output)?))
 }
 
 /// The numbers of a tensor, whose storage may belong to a parameter or an input too.
-fn copied(tensor: &Tensor) -> Result<(CpuStorage, Shape)> {
+fn copied(tensor: &Tensor) -> Result<(Storage, Shape)> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
-    let Storage::Cpu(storage) = &*storage else {
-        candle_core::bail!("checkpointing needs tensors on the CPU")
+    let storage = match &*storage {
+        Storage::Cpu(storage) => Storage::Cpu(storage.try_clone(layout)?),
+        #[cfg(feature = "cuda")]
+        Storage::Cuda(storage) => Storage::Cuda(storage.try_clone(layout)?),
+        _ => candle_core::bail!("recomputing needs tensors on the CPU or an NVIDIA GPU"),
     };
-    let storage = candle_core::backend::BackendStorage::try_clone(storage, layout)?;
     Ok((storage, layout.shape().clone()))
 }
 
@@ -223,6 +227,21 @@ impl Segment {
     const NAME: &'static str = "recomputed-segment";
 
     fn forward(&self) -> Result<(CpuStorage, Shape)> {
+        match self.output()? {
+            (Storage::Cpu(storage), shape) => Ok((storage, shape)),
+            _ => candle_core::bail!("a segment on the CPU gave a tensor on another device"),
+        }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn forward_on_gpu(&self) -> Result<(CudaStorage, Shape)> {
+        match self.output()? {
+            (Storage::Cuda(storage), shape) => Ok((storage, shape)),
+            _ => candle_core::bail!("a segment on a GPU gave a tensor on another device"),
+        }
+    }
+
+    fn output(&self) -> Result<(Storage, Shape)> {
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(output) = output else { candle_core::bail!("a segment was applied twice") };
         copied(&output)
@@ -256,6 +275,11 @@ impl CustomOp1 for Segment {
         self.forward()
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+        self.forward_on_gpu()
+    }
+
     fn bwd(&self, a: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         Ok(self.backward(&[a], gradient)?.pop().flatten())
     }
@@ -274,6 +298,17 @@ impl CustomOp2 for Segment {
         _: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         self.forward()
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.forward_on_gpu()
     }
 
     fn bwd(
@@ -304,6 +339,19 @@ impl CustomOp3 for Segment {
         _: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         self.forward()
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.forward_on_gpu()
     }
 
     fn bwd(

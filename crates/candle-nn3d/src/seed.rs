@@ -1,5 +1,7 @@
 //! candle's backward pass from the middle of a network.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor};
 
@@ -36,6 +38,13 @@ impl CustomOp1 for Seed {
             Storage::Cpu(zero) => Ok((zero.clone(), layout.shape().clone())),
             _ => candle_core::bail!("checkpointing needs tensors on the CPU"),
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, storage: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+        use candle_core::backend::{BackendDevice, BackendStorage};
+        let shape = Shape::from(());
+        Ok((storage.device().zeros_impl(&shape, storage.dtype())?, shape))
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {

@@ -4,6 +4,7 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CudaStorage, Result};
 
 use crate::conv_shape::ConvShape;
+use crate::cuda::convolution::Cudnn;
 use crate::cuda::gpu::Gpu;
 use crate::cuda::tensors::{Operand, slice};
 use crate::cuda::{channels, convolution};
@@ -41,7 +42,7 @@ pub(super) fn forward(
 ) -> Result<CudaStorage> {
     for_dtype!(OP, x.0.dtype(), T => {
         let (gpu, addends) = (Gpu::of(x.0), addends.slices::<T>()?);
-        let y = convolution::forward(&gpu, shape, slice(OP, x)?, slice(OP, weight)?, addends)?;
+        let y = convolution::forward((&gpu, &Cudnn(&gpu)), shape, slice(OP, x)?, slice(OP, weight)?, addends)?;
         Ok(gpu.storage(y))
     })
 }
@@ -55,7 +56,7 @@ pub(super) fn input_gradient(
     for_dtype!(OP, dy.0.dtype(), T => {
         let (gpu, addends) = (Gpu::of(dy.0), addends.slices::<T>()?);
         let (dy, weight) = (slice(OP, dy)?, slice(OP, weight)?);
-        let dx = convolution::input_gradient(&gpu, shape, dy, weight, addends)?;
+        let dx = convolution::input_gradient((&gpu, &Cudnn(&gpu)), shape, dy, weight, addends)?;
         Ok(gpu.storage(dx))
     })
 }
@@ -68,7 +69,7 @@ pub(super) fn weight_gradient(
     for_dtype!(OP, x.0.dtype(), T => {
         let gpu = Gpu::of(x.0);
         let (x, dy) = (slice::<T>(OP, x)?, slice(OP, dy)?);
-        Ok(gpu.storage(convolution::weight_gradient(&gpu, shape, x, dy)?))
+        Ok(gpu.storage(convolution::weight_gradient((&gpu, &Cudnn(&gpu)), shape, x, dy)?))
     })
 }
 

@@ -8,7 +8,7 @@ use super::source::CHANNELS;
 use crate::kernels::real::Element;
 
 /// Rows that one thread adds up: few enough that there are threads for all of a GPU.
-const ROWS: usize = 256;
+const ROWS: u32 = 256;
 
 /// What is added to activations in one pass.
 pub(crate) struct Addends<'a, M: Machine, T: Number> {
@@ -54,10 +54,10 @@ where
 {
     let mut rows = x.len() / c.max(1);
     let mut sums = partial_sums::<M, T>(machine, (rows, c), x)?;
-    rows = rows.div_ceil(ROWS);
+    rows = rows.div_ceil(ROWS as usize);
     while rows > 1 {
         sums = partial_sums::<M, T::Real>(machine, (rows, c), Slice::whole(&sums))?;
-        rows = rows.div_ceil(ROWS);
+        rows = rows.div_ceil(ROWS as usize);
     }
     let mut result = machine.unwritten::<T>(c)?;
     let launch = Launch::of::<T>(machine, &CHANNELS, "narrow").read(Slice::whole(&sums), c);
@@ -73,10 +73,10 @@ fn partial_sums<M: Machine, T: Number>(
 where
     T::Real: Number,
 {
-    let n = rows.div_ceil(ROWS) * c;
+    let n = rows.div_ceil(ROWS as usize) * c;
     let mut sums = machine.unwritten::<T::Real>(n)?;
     let launch = Launch::of::<T>(machine, &CHANNELS, "row_sums").read(x, rows * c);
-    launch.write(&mut sums, n).size(n).size(c).size(rows).size(ROWS).over(n)?;
+    launch.write(&mut sums, n).size(n).size(c).size(rows).word(ROWS).over(n)?;
     Ok(sums)
 }
 

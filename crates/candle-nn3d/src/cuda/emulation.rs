@@ -68,6 +68,14 @@ impl<T: Stored> Guarded<T> {
     }
 }
 
+impl<'a, T: Stored> Slice<'a, Emulation, T> {
+    /// What it holds.
+    pub(crate) fn numbers(&self) -> &'a [T] {
+        let (array, range) = self.parts();
+        &array.numbers()[range]
+    }
+}
+
 impl<T: Stored> Drop for Guarded<T> {
     fn drop(&mut self) {
         let (before, rest) = self.bytes.split_at(MARGIN);

@@ -21,9 +21,10 @@ use super::machine::{Machine, Stored};
 use super::source::Source;
 use crate::error::Error;
 
-/// Modules by device and source.
-static MODULES: Mutex<Option<HashMap<(DeviceId, &'static str), Arc<CudaModule>>>> =
-    Mutex::new(None);
+/// Compiled modules by device and source.
+type Modules = HashMap<(DeviceId, &'static str), Arc<CudaModule>>;
+
+static MODULES: Mutex<Option<Modules>> = Mutex::new(None);
 
 /// candle's device, to run our kernels on.
 pub(crate) struct Gpu {

@@ -111,6 +111,12 @@ impl<'a, M: Machine, T: Stored> Slice<'a, M, T> {
         fits.then(|| Self { array, start: range.start, len: range.len() })
     }
 
+    /// What it is a part of, and which.
+    #[cfg(test)]
+    pub(super) fn parts(&self) -> (&'a M::Array<T>, std::ops::Range<usize>) {
+        (self.array, self.start..self.start + self.len)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

@@ -12,11 +12,16 @@ use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, result as cudnn, sys}
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use half::bf16;
 
-use super::choice::{Candidate, Choice, Order, Pass, Search, Settings};
-use super::problem::{Axes, Problem};
+use super::Convolver;
+use super::choice::{Candidate, Choice, Order, Pass, Search, Settings, choose};
+use super::problem::Problem;
 use crate::cuda::gpu::Gpu;
 use crate::cuda::machine::{Machine, Number, Slice};
 use crate::error::Error;
+
+mod descriptor;
+
+use descriptor::{Convolution, Filter, Tensor};
 
 /// Algorithms that a pass has at most.
 const MOST: usize = 16;
@@ -57,6 +62,31 @@ impl CudnnNumber for bf16 {
 
     fn math(_: bool) -> sys::cudnnMathType_t {
         sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH
+    }
+}
+
+/// cuDNN on a GPU.
+pub(crate) struct Cudnn<'a>(pub(crate) &'a Gpu);
+
+impl Convolver<Gpu> for Cudnn<'_> {
+    fn choose<T: Number + CudnnNumber>(&self, pass: Pass, problem: &Problem) -> Result<Choice> {
+        let handle = Handle::of(self.0)?;
+        choose(problem.key(pass, T::SUFFIX), |settings, order| {
+            Prepared::new::<T>(handle.clone(), pass, problem, order, settings)?.candidates(settings)
+        })
+    }
+
+    fn run<T: Number + CudnnNumber>(
+        &self,
+        pass: Pass,
+        problem: &Problem,
+        choice: &Choice,
+        inputs: [Slice<'_, Gpu, T>; 2],
+        len: usize,
+    ) -> Result<CudaSlice<T>> {
+        let (handle, settings) = (Handle::of(self.0)?, Settings::current());
+        let prepared = Prepared::new::<T>(handle, pass, problem, choice.order, &settings)?;
+        prepared.run(self.0, choice, inputs, len)
     }
 }
 
@@ -101,10 +131,6 @@ pub(super) struct Prepared {
     convolution: Convolution,
     double: bool,
 }
-
-struct Tensor(sys::cudnnTensorDescriptor_t);
-struct Filter(sys::cudnnFilterDescriptor_t);
-struct Convolution(sys::cudnnConvolutionDescriptor_t);
 
 impl Prepared {
     pub(super) fn new<T: CudnnNumber>(
@@ -357,79 +383,6 @@ fn named<A: Copy>(algorithms: &[A], choice: &Choice) -> Result<A> {
         let problem = format!("there is no algorithm {}", choice.algorithm);
         Error::gpu("conv3d", problem, "mend the record of choices").into()
     })
-}
-
-impl Tensor {
-    fn new(dtype: sys::cudnnDataType_t, axes: &Axes) -> Result<Self> {
-        let of = |error| refused("a tensor's descriptor", error);
-        let tensor = Self(cudnn::create_tensor_descriptor().map_err(of)?);
-        let (sizes, strides) = (axes.sizes.as_ptr(), axes.strides.as_ptr());
-        // SAFETY: the descriptor is new, and there are five sizes and five strides.
-        unsafe { cudnn::set_tensornd_descriptor(tensor.0, dtype, 5, sizes, strides) }
-            .map_err(of)?;
-        Ok(tensor)
-    }
-}
-
-impl Filter {
-    fn new(dtype: sys::cudnnDataType_t, order: Order, sizes: &[i32; 5]) -> Result<Self> {
-        let of = |error| refused("a filter's descriptor", error);
-        let filter = Self(cudnn::create_filter_descriptor().map_err(of)?);
-        let order = match order {
-            Order::ChannelsLast => sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC,
-            Order::ChannelsFirst => sys::cudnnTensorFormat_t::CUDNN_TENSOR_NCHW,
-        };
-        // SAFETY: the descriptor is new, and there are five sizes.
-        unsafe { cudnn::set_filternd_descriptor(filter.0, dtype, order, 5, sizes.as_ptr()) }
-            .map_err(of)?;
-        Ok(filter)
-    }
-}
-
-impl Convolution {
-    fn new<T: CudnnNumber>(problem: &Problem, settings: &Settings) -> Result<Self> {
-        let of = |error| refused("a convolution's descriptor", error);
-        let made = Self(cudnn::create_convolution_descriptor().map_err(of)?);
-        let (padding, stride, dilation) = (problem.padding, problem.stride(), problem.dilation());
-        let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
-        // SAFETY: the descriptor is new, and there are three numbers of each kind.
-        unsafe {
-            cudnn::set_convolutionnd_descriptor(
-                made.0,
-                3,
-                padding.as_ptr(),
-                stride.as_ptr(),
-                dilation.as_ptr(),
-                mode,
-                T::COMPUTE,
-            )
-            .map_err(of)?;
-            cudnn::set_convolution_math_type(made.0, T::math(settings.tf32)).map_err(of)?;
-            cudnn::set_convolution_group_count(made.0, problem.groups()).map_err(of)?;
-        }
-        Ok(made)
-    }
-}
-
-impl Drop for Tensor {
-    fn drop(&mut self) {
-        // SAFETY: made by its `new` and given up here alone. A failure leaves nothing to do.
-        let _ = unsafe { cudnn::destroy_tensor_descriptor(self.0) };
-    }
-}
-
-impl Drop for Filter {
-    fn drop(&mut self) {
-        // SAFETY: as for `Tensor`.
-        let _ = unsafe { cudnn::destroy_filter_descriptor(self.0) };
-    }
-}
-
-impl Drop for Convolution {
-    fn drop(&mut self) {
-        // SAFETY: as for `Tensor`.
-        let _ = unsafe { cudnn::destroy_convolution_descriptor(self.0) };
-    }
 }
 
 fn refused(what: &str, error: CudnnError) -> Error {

@@ -27,10 +27,16 @@ struct Index {
 
 enum State { READY, AT_BLOCK_BARRIER, AT_WARP_BARRIER, DONE };
 
+// A stack that runs threads of the block one after the other, until one of them waits.
 struct Fibre {
     ucontext_t context;
-    State state;
     std::vector<char> stack;
+};
+
+// A thread of the block, and the fibre that it waits on.
+struct Thread {
+    State state;
+    Fibre *fibre;
 };
 
 struct Call {
@@ -41,23 +47,17 @@ struct Call {
 
 constexpr size_t STACK = 64 * 1024;
 constexpr unsigned WARP = 32;
+constexpr unsigned MOST_THREADS = 1024;
 
-static thread_local std::vector<Fibre> fibres;
-static thread_local unsigned long long slots[1024];
+static thread_local Fibre fibres[MOST_THREADS];
+static thread_local Thread threads[MOST_THREADS];
+static thread_local unsigned long long slots[MOST_THREADS];
 static thread_local ucontext_t scheduler;
-static thread_local unsigned current;
+// How many threads there are, have begun, and in which order; the one that runs, and its fibre.
+static thread_local unsigned count, begun, current;
+static thread_local bool reversed;
+static thread_local Fibre *running;
 static thread_local Call call;
-
-inline void wait(State state) {
-    unsigned self = current;
-    fibres[self].state = state;
-    swapcontext(&fibres[self].context, &scheduler);
-}
-
-inline void begin() {
-    call.invoke(call.kernel, call.arguments);
-    fibres[current].state = DONE;
-}
 
 } // namespace machine
 
@@ -65,45 +65,65 @@ static thread_local machine::Index threadIdx, blockIdx, blockDim, gridDim;
 
 namespace machine {
 
-// Releases what waits at a barrier that all have reached. False if nobody can go on.
-inline bool release(unsigned threads) {
-    bool any = false;
-    for (unsigned warp = 0; warp * WARP < threads; warp++) {
-        unsigned first = warp * WARP, end = first + WARP < threads ? first + WARP : threads;
-        bool all = true;
-        for (unsigned t = first; t < end; t++) all = all && fibres[t].state == AT_WARP_BARRIER;
-        for (unsigned t = first; all && t < end; t++) fibres[t].state = READY;
-        any = any || all;
+inline unsigned in_order(unsigned i) { return reversed ? count - 1 - i : i; }
+
+inline void turn_to(unsigned thread) {
+    current = thread;
+    threadIdx = {thread, 0, 0};
+}
+
+inline void wait(State state) {
+    threads[current] = {state, running};
+    swapcontext(&running->context, &scheduler);
+}
+
+// What a fibre does: whatever thread is next.
+inline void work() {
+    while (begun < count) {
+        turn_to(in_order(begun++));
+        call.invoke(call.kernel, call.arguments);
+        threads[current].state = DONE;
     }
-    bool all = true;
-    for (unsigned t = 0; t < threads; t++) all = all && fibres[t].state == AT_BLOCK_BARRIER;
-    for (unsigned t = 0; all && t < threads; t++) fibres[t].state = READY;
-    return any || all;
+}
+
+inline void begin(Fibre &fibre) {
+    fibre.stack.resize(STACK);
+    getcontext(&fibre.context);
+    fibre.context.uc_stack.ss_sp = fibre.stack.data();
+    fibre.context.uc_stack.ss_size = STACK;
+    fibre.context.uc_link = &scheduler;
+    makecontext(&fibre.context, work, 0);
+    running = &fibre;
+    swapcontext(&scheduler, &fibre.context);
+}
+
+// Releases the threads from `first` to `end` if all of them wait at a barrier of this kind.
+inline bool release(unsigned first, unsigned end, State barrier) {
+    for (unsigned t = first; t < end; t++)
+        if (threads[t].state != barrier) return false;
+    for (unsigned t = first; t < end; t++) threads[t].state = READY;
+    return true;
 }
 
 // Runs one block. False if a barrier is not reached by all threads, those that have ended included.
-inline bool block(unsigned threads, bool reversed) {
-    fibres.resize(threads);
-    for (Fibre &fibre : fibres) {
-        fibre.stack.resize(STACK);
-        fibre.state = READY;
-        getcontext(&fibre.context);
-        fibre.context.uc_stack.ss_sp = fibre.stack.data();
-        fibre.context.uc_stack.ss_size = STACK;
-        fibre.context.uc_link = &scheduler;
-        makecontext(&fibre.context, begin, 0);
-    }
+inline bool block() {
+    begun = 0;
+    for (unsigned i = 0; begun < count; i++) begin(fibres[i]);
     for (;;) {
-        unsigned done = 0;
-        for (unsigned i = 0; i < threads; i++) {
-            current = reversed ? threads - 1 - i : i;
-            threadIdx = {current, 0, 0};
-            if (fibres[current].state == READY)
-                swapcontext(&scheduler, &fibres[current].context);
-            done += fibres[reversed ? threads - 1 - i : i].state == DONE;
+        bool done = true;
+        for (unsigned t = 0; t < count; t++) done = done && threads[t].state == DONE;
+        if (done) return true;
+        bool any = release(0, count, AT_BLOCK_BARRIER);
+        for (unsigned t = 0; t < count; t += WARP)
+            any = release(t, t + WARP < count ? t + WARP : count, AT_WARP_BARRIER) || any;
+        if (!any) return false;
+        for (unsigned i = 0; i < count; i++) {
+            unsigned t = in_order(i);
+            if (threads[t].state != READY) continue;
+            turn_to(t);
+            running = threads[t].fibre;
+            swapcontext(&scheduler, &running->context);
         }
-        if (done == threads) return true;
-        if (!release(threads)) return false;
     }
 }
 
@@ -122,12 +142,12 @@ void spread(void (*kernel)(A...), void **arguments, std::index_sequence<I...>) {
 // 0 when it ran, 1 for other arguments than the kernel's, 2 for a barrier not reached by all.
 template <class... A>
 int run(
-    void (*kernel)(A...), unsigned x, unsigned y, unsigned threads, int reversed, int count,
-    const int *kinds, void **arguments
+    void (*kernel)(A...), unsigned x, unsigned y, unsigned threads_of_a_block, int from_the_last,
+    int given, const int *kinds, void **arguments
 ) {
     const int expected[] = {kind<A>()..., 0};
-    if (count != (int)sizeof...(A) || threads > 1024) return 1;
-    for (int i = 0; i < count; i++)
+    if (given != (int)sizeof...(A) || threads_of_a_block > MOST_THREADS) return 1;
+    for (int i = 0; i < given; i++)
         if (kinds[i] != expected[i]) return 1;
     call.invoke = [](void *kernel, void **arguments) {
         spread(reinterpret_cast<void (*)(A...)>(kernel), arguments, std::index_sequence_for<A...>());
@@ -135,11 +155,13 @@ int run(
     call.kernel = reinterpret_cast<void *>(kernel);
     call.arguments = arguments;
     gridDim = {x, y, 1};
-    blockDim = {threads, 1, 1};
+    blockDim = {threads_of_a_block, 1, 1};
+    count = threads_of_a_block;
+    reversed = from_the_last;
     for (unsigned long long i = 0; i < (unsigned long long)x * y; i++) {
         unsigned long long at = reversed ? (unsigned long long)x * y - 1 - i : i;
         blockIdx = {(unsigned)(at % x), (unsigned)(at / x), 0};
-        if (!block(threads, reversed)) return 2;
+        if (!block()) return 2;
     }
     return 0;
 }

@@ -18,7 +18,7 @@ __device__ void add_to_channels(
 
 // Sums of up to `rows` rows of x `[all_rows, c]`, in order: sums `[ceil(all_rows / rows), c]`.
 template <class T>
-__device__ void row_sums(const T *x, Real<T> *sums, u64 n, u64 c, u64 all_rows, u64 rows) {
+__device__ void row_sums(const T *x, Real<T> *sums, u64 n, u64 c, u64 all_rows, u32 rows) {
     u64 i = thread_index();
     if (i >= n) return;
     u64 channel = i % c, first = i / c * rows;
@@ -40,7 +40,7 @@ template <class T> __device__ void narrow(const Real<T> *x, T *y, u64 n) {
         add_to_channels(y, bias, item_bias, residual, n, c, per_item);                            \
     }                                                                                             \
     extern "C" __global__ void row_sums_##dtype(                                                  \
-        const T *x, Real<T> *sums, u64 n, u64 c, u64 all_rows, u64 rows                           \
+        const T *x, Real<T> *sums, u64 n, u64 c, u64 all_rows, u32 rows                           \
     ) {                                                                                           \
         row_sums(x, sums, n, c, all_rows, rows);                                                  \
     }                                                                                             \
