@@ -5,9 +5,11 @@
 //! without a device. `unsafe` stands in `gpu` and `emulation` alone.
 
 pub(crate) mod channels;
+pub(crate) mod concat;
 pub(crate) mod convolution;
 pub(crate) mod elementwise;
 pub(crate) mod gpu;
+pub(crate) mod item_channels;
 pub(crate) mod launch;
 pub(crate) mod layout;
 pub(crate) mod machine;

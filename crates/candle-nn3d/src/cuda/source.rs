@@ -24,9 +24,21 @@ pub(crate) static LAYOUT: Source =
 pub(crate) static CHANNELS: Source =
     Source { name: "channels", text: include_str!("kernels/channels.cu"), fused: true };
 
+pub(crate) static CONCAT: Source =
+    Source { name: "concat", text: include_str!("kernels/concat.cu"), fused: true };
+
+pub(crate) static ITEM_CHANNELS: Source =
+    Source { name: "item_channels", text: include_str!("kernels/item_channels.cu"), fused: true };
+
 /// Every source: tests compile them all.
 #[cfg(test)]
-pub(crate) static ALL: &[&Source] = &[&CHANNELS, &ELEMENTWISE, &LAYOUT];
+pub(crate) static ALL: &[&Source] = &[
+    &CHANNELS,
+    &CONCAT,
+    &ELEMENTWISE,
+    &ITEM_CHANNELS,
+    &LAYOUT,
+];
 
 impl Source {
     /// What is compiled.
