@@ -13,7 +13,9 @@ pub(crate) mod item_channels;
 pub(crate) mod launch;
 pub(crate) mod layout;
 pub(crate) mod machine;
+pub(crate) mod max_pool;
 pub(crate) mod philox;
+pub(crate) mod resample;
 pub(crate) mod source;
 pub(crate) mod tensors;
 

@@ -30,6 +30,13 @@ pub(crate) static CONCAT: Source =
 pub(crate) static ITEM_CHANNELS: Source =
     Source { name: "item_channels", text: include_str!("kernels/item_channels.cu"), fused: true };
 
+pub(crate) static MAX_POOL: Source =
+    Source { name: "max_pool", text: include_str!("kernels/max_pool.cu"), fused: true };
+
+/// Not fused, so that its numbers are the CPU's.
+pub(crate) static RESAMPLE: Source =
+    Source { name: "resample", text: include_str!("kernels/resample.cu"), fused: false };
+
 /// Every source: tests compile them all.
 #[cfg(test)]
 pub(crate) static ALL: &[&Source] = &[
@@ -38,6 +45,8 @@ pub(crate) static ALL: &[&Source] = &[
     &ELEMENTWISE,
     &ITEM_CHANNELS,
     &LAYOUT,
+    &MAX_POOL,
+    &RESAMPLE,
 ];
 
 impl Source {
