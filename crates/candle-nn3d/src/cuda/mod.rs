@@ -7,11 +7,13 @@
 pub(crate) mod channels;
 pub(crate) mod concat;
 pub(crate) mod convolution;
+pub(crate) mod dropout;
 pub(crate) mod elementwise;
 pub(crate) mod gpu;
 pub(crate) mod item_channels;
 pub(crate) mod launch;
 pub(crate) mod layout;
+pub(crate) mod loss;
 pub(crate) mod machine;
 pub(crate) mod max_pool;
 pub(crate) mod philox;

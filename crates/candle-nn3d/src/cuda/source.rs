@@ -27,8 +27,17 @@ pub(crate) static CHANNELS: Source =
 pub(crate) static CONCAT: Source =
     Source { name: "concat", text: include_str!("kernels/concat.cu"), fused: true };
 
+pub(crate) static DROPOUT: Source = Source {
+    name: "dropout",
+    text: concat!(include_str!("kernels/philox.cuh"), include_str!("kernels/dropout.cu")),
+    fused: false,
+};
+
 pub(crate) static ITEM_CHANNELS: Source =
     Source { name: "item_channels", text: include_str!("kernels/item_channels.cu"), fused: true };
+
+pub(crate) static LOSS: Source =
+    Source { name: "loss", text: include_str!("kernels/loss.cu"), fused: true };
 
 pub(crate) static MAX_POOL: Source =
     Source { name: "max_pool", text: include_str!("kernels/max_pool.cu"), fused: true };
@@ -42,9 +51,11 @@ pub(crate) static RESAMPLE: Source =
 pub(crate) static ALL: &[&Source] = &[
     &CHANNELS,
     &CONCAT,
+    &DROPOUT,
     &ELEMENTWISE,
     &ITEM_CHANNELS,
     &LAYOUT,
+    &LOSS,
     &MAX_POOL,
     &RESAMPLE,
 ];
