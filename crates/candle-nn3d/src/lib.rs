@@ -100,11 +100,13 @@ pub mod ops {
 
 #[cfg(feature = "cuda")]
 pub mod gpu {
-    //! How convolutions on a GPU choose their algorithms, and the record of the choices.
+    //! How convolutions on a GPU choose their algorithms, and the record of the choices; the loss of
+    //! segmentation.
 
     pub use crate::cuda::convolution::choice::{
         Choice, Choices, Key, Order, Pass, Search, Settings,
     };
+    pub use crate::cuda::dice_cross_entropy::{DiceCrossEntropySettings, dice_cross_entropy};
 }
 
 pub use attention_layer::{Attention, AttentionConfig, attention_layer};

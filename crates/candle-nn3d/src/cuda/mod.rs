@@ -7,6 +7,7 @@
 pub(crate) mod channels;
 pub(crate) mod concat;
 pub(crate) mod convolution;
+pub(crate) mod dice_cross_entropy;
 pub(crate) mod dropout;
 pub(crate) mod elementwise;
 pub(crate) mod gpu;

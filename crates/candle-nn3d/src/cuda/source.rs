@@ -27,6 +27,12 @@ pub(crate) static CHANNELS: Source =
 pub(crate) static CONCAT: Source =
     Source { name: "concat", text: include_str!("kernels/concat.cu"), fused: true };
 
+pub(crate) static DICE_CROSS_ENTROPY: Source = Source {
+    name: "dice_cross_entropy",
+    text: include_str!("kernels/dice_cross_entropy.cu"),
+    fused: true,
+};
+
 pub(crate) static DROPOUT: Source = Source {
     name: "dropout",
     text: concat!(include_str!("kernels/philox.cuh"), include_str!("kernels/dropout.cu")),
@@ -51,6 +57,7 @@ pub(crate) static RESAMPLE: Source =
 pub(crate) static ALL: &[&Source] = &[
     &CHANNELS,
     &CONCAT,
+    &DICE_CROSS_ENTROPY,
     &DROPOUT,
     &ELEMENTWISE,
     &ITEM_CHANNELS,
