@@ -1,9 +1,13 @@
 //! A vector of channels added to every voxel of an item, as a time embedding is.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 
 use crate::channels_last::ChannelsLast;
+#[cfg(feature = "cuda")]
+use crate::cuda::{gpu::Gpu, item_channels as on_gpu, tensors::slice};
 use crate::error::Error;
 use crate::kernels::channel_bias;
 use crate::kernels::real::Element;
@@ -83,6 +87,23 @@ impl CustomOp2 for AddChannelBias {
         by_dtype!(OP, "x", x.0.dtype(), T => Self::run::<T>(x, bias))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (n, _, _, _, channels) = x_layout.shape().dims5()?;
+        by_dtype!(OP, "x", x.dtype(), T => {
+            let (gpu, of_x) = (Gpu::of(x), slice::<T>(OP, (x, x_layout))?);
+            let bias = slice(OP, (bias, bias_layout))?;
+            let y = on_gpu::add_to_items(&gpu, (n, channels), of_x, bias)?;
+            Ok((gpu.storage(y), x_layout.shape().clone()))
+        })
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -118,5 +139,15 @@ impl CustomOp1 for ChannelSums {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         by_dtype!(OP, "gradient", storage.dtype(), T => Self::run::<T>(storage, layout))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, _, _, _, channels) = layout.shape().dims5()?;
+        by_dtype!(OP, "gradient", x.dtype(), T => {
+            let (gpu, x) = (Gpu::of(x), slice::<T>(OP, (x, layout))?);
+            let y = on_gpu::rounded_sums::<_, T>(&gpu, (n, channels), 1.0, x)?;
+            Ok((gpu.storage(y), Shape::from((n, channels))))
+        })
     }
 }

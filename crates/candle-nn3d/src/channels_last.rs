@@ -6,13 +6,19 @@
 //!
 //! A network converts once at its ends and stays in this layout between them.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use crate::cuda::{gpu::Gpu, layout, tensors::slice};
 use crate::error::Error;
 use crate::kernels::fresh::{self, Plain};
 use crate::tape::{Needs, apply1, reshape};
+#[cfg(feature = "cuda")]
+use crate::typed_slice::by_dtype;
 
 /// Activations as `[n, x, y, z, c]`, contiguous.
 #[derive(Clone, Debug)]
@@ -142,6 +148,16 @@ impl CustomOp1 for TransposeLastTwo {
             other => return Err(unknown_dtype("channels_last", "x", other.dtype())),
         };
         Ok((transposed, Shape::from((n, b, a))))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, x_layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, a, b) = x_layout.shape().dims3()?;
+        by_dtype!("channels_last", "x", x.dtype(), T => {
+            let gpu = Gpu::of(x);
+            let y = layout::transpose::<_, T>(&gpu, [a, b], slice(self.name(), (x, x_layout))?)?;
+            Ok((gpu.storage(y), Shape::from((n, b, a))))
+        })
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {

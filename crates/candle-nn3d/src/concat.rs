@@ -1,9 +1,13 @@
 //! Channels of several activations, side by side.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 
 use crate::channels_last::ChannelsLast;
+#[cfg(feature = "cuda")]
+use crate::cuda::{concat as on_gpu, gpu::Gpu, tensors::slice};
 use crate::error::Error;
 use crate::kernels::channel_slice;
 use crate::kernels::real::Element;
@@ -91,6 +95,24 @@ impl CustomOp2 for Concat {
         by_dtype!(OP, "inputs", a.0.dtype(), T => Self::run::<T>(a, b))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        a: &CudaStorage,
+        a_layout: &Layout,
+        b: &CudaStorage,
+        b_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (n, sx, sy, sz, c_a) = a_layout.shape().dims5()?;
+        let c_b = b_layout.dims()[4];
+        by_dtype!(OP, "inputs", a.dtype(), T => {
+            let gpu = Gpu::of(a);
+            let (a, b) = (slice::<T>(OP, (a, a_layout))?, slice(OP, (b, b_layout))?);
+            let y = on_gpu::interleave(&gpu, [c_a, c_b], a, b)?;
+            Ok((gpu.storage(y), Shape::from((n, sx, sy, sz, c_a + c_b))))
+        })
+    }
+
     fn bwd(
         &self,
         a: &Tensor,
@@ -135,5 +157,15 @@ impl CustomOp1 for Take {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         by_dtype!(OP, "gradient", storage.dtype(), T => self.run::<T>(storage, layout))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, sx, sy, sz, c) = layout.shape().dims5()?;
+        by_dtype!(OP, "gradient", x.dtype(), T => {
+            let (gpu, x) = (Gpu::of(x), slice::<T>(OP, (x, layout))?);
+            let y = on_gpu::take(&gpu, c, [self.first, self.taken], x)?;
+            Ok((gpu.storage(y), Shape::from((n, sx, sy, sz, self.taken))))
+        })
     }
 }

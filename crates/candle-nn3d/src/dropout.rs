@@ -1,10 +1,14 @@
 //! Dropout whose masks come from keys, so that a step can be replayed.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use keyed_random::Key;
 
 use crate::channels_last::ChannelsLast;
+#[cfg(feature = "cuda")]
+use crate::cuda::{dropout as on_gpu, gpu::Gpu, tensors::slice};
 use crate::error::Error;
 use crate::kernels::dropout::{self as kernel, Mask, Unit};
 use crate::kernels::real::Element;
@@ -101,6 +105,16 @@ impl CustomOp1 for DropUnits {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         by_dtype!(OP, "x", storage.dtype(), T => self.run::<T>(storage, layout))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let channels = layout.shape().dims5()?.4;
+        by_dtype!(OP, "x", x.dtype(), T => {
+            let (gpu, x) = (Gpu::of(x), slice::<T>(OP, (x, layout))?);
+            let y = on_gpu::dropout(&gpu, &self.0, channels, x)?;
+            Ok((gpu.storage(y), layout.shape().clone()))
+        })
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {

@@ -108,6 +108,7 @@ pub mod gpu {
         Choice, Choices, Key, Order, Pass, Search, Settings,
     };
     pub use crate::cuda::device::{free_bytes, kind, open};
+    pub use crate::cuda::dice_cross_entropy::{DiceCrossEntropySettings, dice_cross_entropy};
 }
 
 pub use attention_layer::{Attention, AttentionConfig, attention_layer};

@@ -1,8 +1,16 @@
 //! Losses: mean penalties of the difference between a prediction and a target.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor};
 
+#[cfg(feature = "cuda")]
+use crate::cuda::{
+    gpu::Gpu,
+    loss as on_gpu,
+    tensors::{compute, slice},
+};
 use crate::error::Error;
 use crate::kernels::loss::{self as kernel, Absolute, Huber, Penalty, Square};
 use crate::kernels::real::Element;
@@ -132,6 +140,24 @@ impl<P: Penalty> MeanPenalty<P> {
     }
 }
 
+#[cfg(feature = "cuda")]
+impl<P: Penalty> MeanPenalty<P> {
+    /// The gradient of the prediction or (`of_b`) of the target. What comes from above stays on the
+    /// device: nothing waits for it.
+    fn slopes_on_gpu(&self, tensors: [&Tensor; 3], of_b: bool) -> Result<Tensor> {
+        let Self { op, penalty, ref weights } = *self;
+        compute(op, tensors, |gpu, [a, b, upstream]| {
+            by_dtype!(op, "prediction", a.0.dtype(), T => {
+                let shape = a.1.shape().clone();
+                let (a, b) = (slice::<T>(op, a)?, slice(op, b)?);
+                let upstream = slice(op, upstream)?;
+                let slopes = on_gpu::gradient(gpu, penalty, weights, upstream, [a, b], of_b)?;
+                Ok((gpu.storage(slopes), shape))
+            })
+        })
+    }
+}
+
 impl<P: Penalty + 'static> CustomOp2 for MeanPenalty<P> {
     fn name(&self) -> &'static str {
         self.op
@@ -148,6 +174,22 @@ impl<P: Penalty + 'static> CustomOp2 for MeanPenalty<P> {
         by_dtype!(self.op, "prediction", a.0.dtype(), T => self.run::<T>(a, b))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        a: &CudaStorage,
+        a_layout: &Layout,
+        b: &CudaStorage,
+        b_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        by_dtype!(self.op, "prediction", a.dtype(), T => {
+            let gpu = Gpu::of(a);
+            let (a, b) = (slice::<T>(self.op, (a, a_layout))?, slice(self.op, (b, b_layout))?);
+            let mean = on_gpu::mean::<_, T>(&gpu, self.penalty, &self.weights, a, b)?;
+            Ok((gpu.storage(mean), Shape::from(())))
+        })
+    }
+
     fn bwd(
         &self,
         prediction: &Tensor,
@@ -155,6 +197,14 @@ impl<P: Penalty + 'static> CustomOp2 for MeanPenalty<P> {
         _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if gradient.device().is_cuda() {
+            let of = |of_b| self.slopes_on_gpu([prediction, target, gradient], of_b);
+            return Ok((
+                prediction.track_op().then(|| of(false)).transpose()?,
+                target.track_op().then(|| of(true)).transpose()?,
+            ));
+        }
         let upstream = gradient.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         let of = |upstream: f64| {
             let slope = Slope { loss: self.clone(), upstream };

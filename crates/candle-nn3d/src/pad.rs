@@ -1,9 +1,13 @@
 //! Constant padding and cropping.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use crate::channels_last::ChannelsLast;
+#[cfg(feature = "cuda")]
+use crate::cuda::{gpu::Gpu, layout as on_gpu, tensors::slice};
 use crate::error::Error;
 use crate::kernels::real::{Element, Real};
 use crate::kernels::window::{self, Window};
@@ -109,6 +113,19 @@ impl CustomOp1 for CopyWindow {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         by_dtype!(self.op, "x", storage.dtype(), T => self.run::<T>(storage, layout))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let Window { input, output, offset, channels } = self.window;
+        let (n, [sx, sy, sz]) = (layout.dims()[0], output);
+        let offset = offset.map(|axis| axis as i64);
+        let window = (on_gpu::Window { offset, size: output }, self.fill);
+        by_dtype!(self.op, "x", x.dtype(), T => {
+            let (gpu, of_x) = (Gpu::of(x), slice::<T>(self.op, (x, layout))?);
+            let y = on_gpu::window_filled(&gpu, window, (n, input, channels), of_x)?;
+            Ok((gpu.storage(y), Shape::from((n, sx, sy, sz, channels))))
+        })
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {

@@ -1,10 +1,14 @@
 //! Average and max pooling.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Module, Result, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::channels_last::ChannelsLast;
+#[cfg(feature = "cuda")]
+use crate::cuda::{gpu::Gpu, item_channels, max_pool as on_gpu, tensors::slice};
 use crate::error::Error;
 use crate::kernels::axis_map::AxisMap;
 use crate::kernels::global_mean::global_mean;
@@ -169,6 +173,16 @@ impl CustomOp1 for MaxPool {
         by_dtype!(MAX, "x", storage.dtype(), T => self.run::<T>(storage, layout))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, [sx, sy, sz], c) = (layout.dims()[0], self.0.output, self.0.channels);
+        by_dtype!(MAX, "x", x.dtype(), T => {
+            let (gpu, x) = (Gpu::of(x), slice::<T>(MAX, (x, layout))?);
+            let y = on_gpu::forward(&gpu, &self.0, x)?;
+            Ok((gpu.storage(y), Shape::from((n, sx, sy, sz, c))))
+        })
+    }
+
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
         Ok(Some(x.apply_op2_no_bwd(&gradient, &MaxPoolGradient(self.0))?))
@@ -206,6 +220,22 @@ impl CustomOp2 for MaxPoolGradient {
         let (x, upstream) = ((x, x_layout), (upstream, upstream_layout));
         by_dtype!(MAX, "x", x.0.dtype(), T => self.run::<T>(x, upstream))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        upstream: &CudaStorage,
+        upstream_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        by_dtype!(MAX, "x", x.dtype(), T => {
+            let (gpu, x) = (Gpu::of(x), slice::<T>(MAX, (x, x_layout))?);
+            let upstream = slice(MAX, (upstream, upstream_layout))?;
+            let gradient = on_gpu::gradient(&gpu, &self.0, x, upstream)?;
+            Ok((gpu.storage(gradient), x_layout.shape().clone()))
+        })
+    }
 }
 
 struct GlobalMean;
@@ -227,6 +257,17 @@ impl CustomOp1 for GlobalMean {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         by_dtype!(GLOBAL, "x", storage.dtype(), T => Self::run::<T>(storage, layout))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, sx, sy, sz, c) = layout.shape().dims5()?;
+        by_dtype!(GLOBAL, "x", x.dtype(), T => {
+            let (gpu, x) = (Gpu::of(x), slice::<T>(GLOBAL, (x, layout))?);
+            let voxels = (sx * sy * sz) as f64;
+            let y = item_channels::rounded_sums::<_, T>(&gpu, (n, c), voxels, x)?;
+            Ok((gpu.storage(y), Shape::from((n, 1, 1, 1, c))))
+        })
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {

@@ -2,10 +2,14 @@
 
 use std::fmt::Debug;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use crate::channels_last::ChannelsLast;
+#[cfg(feature = "cuda")]
+use crate::cuda::{gpu::Gpu, resample as on_gpu, tensors::slice};
 use crate::error::Error;
 use crate::kernels::axis_map::AxisMap;
 use crate::kernels::real::Element;
@@ -46,6 +50,17 @@ impl CustomOp1 for Resample {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         by_dtype!(self.op, "x", storage.dtype(), T => self.run::<T>(storage, layout))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, _, _, _, c) = layout.shape().dims5()?;
+        let [sx, sy, sz] = self.axes.each_ref().map(AxisMap::outputs);
+        by_dtype!(self.op, "x", x.dtype(), T => {
+            let (gpu, x) = (Gpu::of(x), slice::<T>(self.op, (x, layout))?);
+            let y = on_gpu::resample(&gpu, &self.axes, (n, c), x)?;
+            Ok((gpu.storage(y), Shape::from((n, sx, sy, sz, c))))
+        })
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {

@@ -215,3 +215,64 @@ fn linear_maps_are_those_of_the_cpu() {
         same_on_both("linear without bias", &shapes[..2], |x| ops::linear(&x[0], &x[1], None));
     }
 }
+
+fn through(
+    operation: impl Fn(&ChannelsLast) -> Result<ChannelsLast>,
+) -> impl Fn(&[Tensor]) -> Result<Tensor> {
+    move |x| Ok(operation(&channels_last(&x[0])?)?.into_tensor())
+}
+
+const VOLUME: &[usize] = &[2, 5, 6, 7, 3];
+
+#[test]
+fn layouts_windows_and_joins_are_those_of_the_cpu() {
+    same_on_both("from_ncxyz", &[VOLUME], |x| Ok(ChannelsLast::from_ncxyz(&x[0])?.into_tensor()));
+    same_on_both("to_ncxyz", &[VOLUME], |x| channels_last(&x[0])?.to_ncxyz());
+    let around = [[1, 0], [0, 2], [3, 1]];
+    same_on_both("pad", &[VOLUME], through(|x| ops::pad_constant(x, around, 0.5)));
+    same_on_both("crop", &[VOLUME], through(|x| ops::crop(x, [1, 0, 2], [3, 6, 4])));
+    same_on_both("concat", &[VOLUME, &[2, 5, 6, 7, 4]], |x| {
+        let (a, b) = (channels_last(&x[0])?, channels_last(&x[1])?);
+        Ok(ops::concat_channels(&[&a, &b])?.into_tensor())
+    });
+    same_on_both("add_channel_bias", &[VOLUME, &[2, 3]], |x| {
+        Ok(ops::add_channel_bias(&channels_last(&x[0])?, &x[1])?.into_tensor())
+    });
+}
+
+#[test]
+fn pooling_resampling_and_dropout_are_those_of_the_cpu() {
+    let windows = ([3, 2, 3], [2, 2, 1], [1, 0, 1]);
+    let (kernel, stride, padding) = windows;
+    same_on_both("max_pool3d", &[VOLUME], through(|x| ops::max_pool3d(x, kernel, stride, padding)));
+    for counted in [false, true] {
+        let pool = |x: &ChannelsLast| ops::avg_pool3d(x, kernel, stride, padding, counted);
+        same_on_both("avg_pool3d", &[VOLUME], through(pool));
+    }
+    same_on_both("global_avg_pool3d", &[VOLUME], through(ops::global_avg_pool3d));
+    same_on_both("nearest", &[VOLUME], through(|x| ops::upsample_nearest(x, [2, 1, 3])));
+    same_on_both("nearest_to", &[VOLUME], through(|x| ops::upsample_nearest_to(x, [7, 4, 9])));
+    same_on_both("trilinear", &[VOLUME], through(|x| ops::upsample_trilinear(x, [2.0, 1.0, 1.5])));
+    same_on_both("trilinear_to", &[VOLUME], through(|x| ops::upsample_trilinear_to(x, [7, 4, 9])));
+    let keys = [0, 1].map(|item| keyed_random::Key::new(3).with_index(item));
+    same_on_both("dropout", &[VOLUME], through(|x| ops::dropout(x, 0.3, &keys)));
+    same_on_both("dropout_channels", &[VOLUME], through(|x| ops::dropout_channels(x, 0.5, &keys)));
+}
+
+#[test]
+fn losses_are_those_of_the_cpu() {
+    let shape: &[usize] = &[3, 4, 5, 6, 2];
+    let weights = [0.5, 2.0, 1.0];
+    for weights in [None, Some(&weights[..])] {
+        same_on_both("mse_loss", &[shape, shape], |x| ops::mse_loss(&x[0], &half(&x[1])?, weights));
+        same_on_both("l1_loss", &[shape, shape], |x| ops::l1_loss(&x[0], &half(&x[1])?, weights));
+        same_on_both("huber_loss", &[shape, shape], |x| {
+            ops::huber_loss(&x[0], &half(&x[1])?, 0.7, weights)
+        });
+    }
+}
+
+/// So that the target is not the prediction.
+fn half(x: &Tensor) -> Result<Tensor> {
+    Ok(ops::scale(&channels_last(x)?, 0.5)?.into_tensor())
+}

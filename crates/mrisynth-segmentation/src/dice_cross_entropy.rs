@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+#[cfg(feature = "cuda")]
+mod gpu;
+
 /// Voxels that one task sums; fixed, so that no sum depends on the number of threads.
 const CHUNK: usize = 4096;
 
@@ -113,11 +116,16 @@ impl DiceCrossEntropy {
         if let Some(class) = target.classes.iter().find(|class| usize::from(**class) >= classes) {
             return Err(Error::argument("target", class, format!("classes below {classes}")));
         }
+        #[cfg(feature = "cuda")]
+        if logits.device().is_cuda() {
+            return self.on_gpu(logits, target);
+        }
         let operation = |sums| Operation { loss: *self, target: target.clone(), classes, sums };
         let sums = {
             let (storage, layout) = logits.storage_and_layout();
             let Storage::Cpu(storage) = &*storage else {
-                return Err(Error::argument("logits", logits.device().location(), "on the CPU"));
+                let expected = "on the CPU, or on a GPU with the feature cuda";
+                return Err(Error::argument("logits", logits.device().location(), expected));
             };
             match storage {
                 CpuStorage::F32(all) => Sums::of(span(all, layout), target, classes),

@@ -115,6 +115,10 @@ impl Machine for Emulation {
         Ok(Guarded::unwritten(n))
     }
 
+    fn holding<T: Stored>(&self, numbers: &[T]) -> Result<Guarded<T>> {
+        Ok(Guarded::new(numbers))
+    }
+
     fn len<T: Stored>(array: &Guarded<T>) -> usize {
         array.len
     }

@@ -80,6 +80,10 @@ impl Machine for Gpu {
         unsafe { self.device.alloc(n.max(1)) }
     }
 
+    fn holding<T: Stored>(&self, numbers: &[T]) -> Result<CudaSlice<T>> {
+        if numbers.is_empty() { self.unwritten(0) } else { self.device.clone_htod(numbers) }
+    }
+
     fn len<T: Stored>(array: &CudaSlice<T>) -> usize {
         array.len()
     }

@@ -39,6 +39,16 @@ impl Window {
 pub(crate) fn window<M: Machine, T: Number>(
     machine: &M,
     through: Window,
+    sizes: (usize, [usize; 3], usize),
+    x: Slice<'_, M, T>,
+) -> Result<M::Array<T>> {
+    window_filled(machine, (through, 0.0), sizes, x)
+}
+
+/// [`window`] with a number of choice where it leaves the volumes.
+pub(crate) fn window_filled<M: Machine, T: Number>(
+    machine: &M,
+    (through, fill): (Window, f64),
     (batch, volume, c): (usize, [usize; 3], usize),
     x: Slice<'_, M, T>,
 ) -> Result<M::Array<T>> {
@@ -49,7 +59,8 @@ pub(crate) fn window<M: Machine, T: Number>(
     let launch = Launch::of::<T>(machine, &LAYOUT, "window").read(x, len).write(&mut y, n);
     let launch = volume.iter().fold(launch.size(n).size(c), |launch, &n| launch.size(n));
     let launch = through.offset.iter().fold(launch, |launch, &n| launch.signed(n));
-    through.size.iter().fold(launch, |launch, &n| launch.size(n)).over(n)?;
+    let launch = through.size.iter().fold(launch, |launch, &n| launch.size(n));
+    launch.real::<T>(fill).over(n)?;
     Ok(y)
 }
 
@@ -70,6 +81,16 @@ mod tests {
             transpose(m, [40, 17], y.slice())
         });
         assert_eq!(there_and_back, numbers);
+    }
+
+    #[test]
+    fn a_window_may_be_filled_with_a_number_of_choice() {
+        let x = Guarded::new(&[half::bf16::ONE; 2]);
+        let around = Window { offset: [0, 0, -1], size: [1, 1, 4] };
+        let got = Emulation::both_orders(|m| {
+            window_filled(m, (around, 0.3), (1, [1, 1, 2], 1), x.slice())
+        });
+        assert_eq!(got, [0.3, 1.0, 1.0, 0.3].map(half::bf16::from_f32));
     }
 
     #[test]

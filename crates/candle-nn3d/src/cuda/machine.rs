@@ -21,6 +21,9 @@ pub(crate) trait Machine: Sized {
     /// `n` numbers that a kernel overwrites, every one.
     fn unwritten<T: Stored>(&self, n: usize) -> Result<Self::Array<T>>;
 
+    /// A copy of numbers on the host: small tables that kernels read.
+    fn holding<T: Stored>(&self, numbers: &[T]) -> Result<Self::Array<T>>;
+
     fn len<T: Stored>(array: &Self::Array<T>) -> usize;
 
     /// Where an array begins, to be read.

@@ -50,6 +50,33 @@ pub(crate) static LAYER_NORM: Source =
 
 pub(crate) static ATTENTION: Source =
     Source { name: "attention", text: include_str!("kernels/attention.cu"), fused: true };
+pub(crate) static CONCAT: Source =
+    Source { name: "concat", text: include_str!("kernels/concat.cu"), fused: true };
+
+pub(crate) static DICE_CROSS_ENTROPY: Source = Source {
+    name: "dice_cross_entropy",
+    text: include_str!("kernels/dice_cross_entropy.cu"),
+    fused: true,
+};
+
+pub(crate) static DROPOUT: Source = Source {
+    name: "dropout",
+    text: concat!(include_str!("kernels/philox.cuh"), include_str!("kernels/dropout.cu")),
+    fused: false,
+};
+
+pub(crate) static ITEM_CHANNELS: Source =
+    Source { name: "item_channels", text: include_str!("kernels/item_channels.cu"), fused: true };
+
+pub(crate) static LOSS: Source =
+    Source { name: "loss", text: include_str!("kernels/loss.cu"), fused: true };
+
+pub(crate) static MAX_POOL: Source =
+    Source { name: "max_pool", text: include_str!("kernels/max_pool.cu"), fused: true };
+
+/// Not fused, so that its numbers are the CPU's.
+pub(crate) static RESAMPLE: Source =
+    Source { name: "resample", text: include_str!("kernels/resample.cu"), fused: false };
 
 /// Every source: tests compile them all.
 #[cfg(test)]
@@ -57,12 +84,19 @@ pub(crate) static ALL: &[&Source] = &[
     &ATTENTION,
     &CHANNELS,
     &COMBINATION,
+    &CONCAT,
+    &DICE_CROSS_ENTROPY,
+    &DROPOUT,
     &ELEMENTWISE,
     &GROUPED_NORM,
+    &ITEM_CHANNELS,
     &LAYER_NORM,
     &LAYOUT,
+    &LOSS,
+    &MAX_POOL,
     &PARAMETERS,
     &RANDOM,
+    &RESAMPLE,
     &SUMS,
 ];
 

@@ -13,6 +13,14 @@ const LANES: usize = 32;
 
 /// What a difference costs.
 pub(crate) trait Penalty: Copy + Send + Sync {
+    /// What a GPU's kernels call it.
+    #[cfg(feature = "cuda")]
+    const NAME: &'static str;
+    /// What the penalty depends on beside the difference.
+    #[cfg(feature = "cuda")]
+    fn parameter(self) -> f64 {
+        0.0
+    }
     fn value(self, difference: f64) -> f64;
     fn slope(self, difference: f64) -> f64;
 }
@@ -22,6 +30,9 @@ pub(crate) trait Penalty: Copy + Send + Sync {
 pub(crate) struct Square;
 
 impl Penalty for Square {
+    #[cfg(feature = "cuda")]
+    const NAME: &'static str = "square";
+
     #[inline(always)]
     fn value(self, d: f64) -> f64 {
         d * d
@@ -38,6 +49,9 @@ impl Penalty for Square {
 pub(crate) struct Absolute;
 
 impl Penalty for Absolute {
+    #[cfg(feature = "cuda")]
+    const NAME: &'static str = "absolute";
+
     #[inline(always)]
     fn value(self, d: f64) -> f64 {
         d.abs()
@@ -55,6 +69,14 @@ impl Penalty for Absolute {
 pub(crate) struct Huber(pub(crate) f64);
 
 impl Penalty for Huber {
+    #[cfg(feature = "cuda")]
+    const NAME: &'static str = "huber";
+
+    #[cfg(feature = "cuda")]
+    fn parameter(self) -> f64 {
+        self.0
+    }
+
     #[inline(always)]
     fn value(self, d: f64) -> f64 {
         let (delta, size) = (self.0, d.abs());

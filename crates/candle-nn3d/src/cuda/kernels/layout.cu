@@ -9,11 +9,11 @@ template <class T> __device__ void transpose(const T *x, T *y, u64 n, u64 a, u64
 }
 
 // Volumes `[batch, x, y, z, c]` seen through a window that begins at an offset, which may be
-// negative, and has a size of its own; zeros where it leaves the volume. n numbers of the window.
+// negative, and has a size of its own; `fill` where it leaves the volume. n numbers of the window.
 template <class T>
 __device__ void window(
     const T *x, T *y, u64 n, u64 c, i64 sx, i64 sy, i64 sz, i64 ox, i64 oy, i64 oz, i64 wx, i64 wy,
-    i64 wz
+    i64 wz, Real<T> fill
 ) {
     u64 i = thread_index();
     if (i >= n) return;
@@ -25,7 +25,7 @@ __device__ void window(
     if (inside) {
         y[i] = x[(u64)(((item * sx + px) * sy + py) * sz + pz) * c + channel];
     } else {
-        store(y + i, Real<T>(0));
+        store(y + i, fill);
     }
 }
 
@@ -35,9 +35,9 @@ __device__ void window(
     }                                                                                             \
     extern "C" __global__ void window_##dtype(                                                    \
         const T *x, T *y, u64 n, u64 c, i64 sx, i64 sy, i64 sz, i64 ox, i64 oy, i64 oz, i64 wx,   \
-        i64 wy, i64 wz                                                                            \
+        i64 wy, i64 wz, Real<T> fill                                                              \
     ) {                                                                                           \
-        window(x, y, n, c, sx, sy, sz, ox, oy, oz, wx, wy, wz);                                   \
+        window(x, y, n, c, sx, sy, sz, ox, oy, oz, wx, wy, wz, fill);                             \
     }
 
 FOR_DTYPES(MAKE)

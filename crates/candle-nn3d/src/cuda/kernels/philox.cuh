@@ -1,6 +1,6 @@
-// The numbers of a keyed_random::Key, bit for bit: Philox4x32-10, uniform numbers, and normal ones by
-// the Box-Muller transform of crates/keyed-random/src/normal.rs, step for step. Integers and IEEE
-// +, -, *, / and square roots of doubles alone: what includes this must be compiled without fusing.
+// The numbers of a keyed_random::Key, bit for bit: Philox4x32-10, uniform numbers, and normal ones
+// by the Box-Muller transform of crates/keyed-random/src/normal.rs, step for step. Integers and
+// IEEE +, -, *, / and square roots of doubles alone: what includes this is compiled without fusing.
 
 // Words 0 and 1 are Philox's key, 2 and 3 the upper half of its counter.
 struct Key {
