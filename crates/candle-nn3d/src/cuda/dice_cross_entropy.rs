@@ -52,6 +52,10 @@ pub struct DiceCrossEntropySettings {
 /// # Errors
 /// [`Error::Argument`] for another number of classes or one that is none of c; [`Error::DType`] for
 /// other dtypes; [`Error::Gpu`] for logits that are not on a GPU.
+///
+/// # Source
+/// nnU-Net v2's `DC_and_CE_loss`, up to the constant 1, which it leaves out; MONAI's `DiceCELoss` with
+/// `softmax` and `to_onehot_y`.
 pub fn dice_cross_entropy(
     logits: &ChannelsLast,
     classes: &[u8],
