@@ -55,7 +55,7 @@ pub(crate) fn normalised_by(
     let x = x.tensor();
     let (weight, bias) = affine(op, x, weight, bias)?;
     let shape = NormShape { items: 1, rows: x.elem_count() / channels, channels, groups: channels };
-    let standards = given_standards(x, mean, variance, eps)?;
+    let standards = given_standards(mean, variance, eps)?;
     let activation = crate::kernels::activation::Identity;
     let operation = Operation { op, shape, standards, of_input: false, activation };
     ChannelsLast::new(apply3(x, &weight, &bias, operation, Needs::Inputs)?)
@@ -75,6 +75,27 @@ enum Standards {
     /// Planes of means and of factors, in f64; more may follow.
     #[cfg(feature = "cuda")]
     Device(Tensor),
+}
+
+impl Standards {
+    fn on_host(&self) -> Option<&[Standard]> {
+        match self {
+            Self::Host(standards) => Some(standards),
+            #[cfg(feature = "cuda")]
+            Self::Device(_) => None,
+        }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_device(&self, op: &'static str) -> Result<&Tensor> {
+        match self {
+            Self::Device(standards) => Ok(standards),
+            Self::Host(_) => {
+                let remedy = "move all of its tensors to one device";
+                Err(Error::gpu(op, "its statistics are in memory".into(), remedy).into())
+            }
+        }
+    }
 }
 
 fn statistics(
@@ -101,16 +122,14 @@ fn statistics(
     Ok((Statistics::Host(moments), Standards::Host(standards)))
 }
 
-fn given_standards(x: &Tensor, mean: &Tensor, variance: &Tensor, eps: f64) -> Result<Standards> {
+fn given_standards(mean: &Tensor, variance: &Tensor, eps: f64) -> Result<Standards> {
     let in_double = |t: &Tensor| t.detach().to_dtype(DType::F64);
     let (mean, variance) = (in_double(mean)?, in_double(variance)?);
     #[cfg(feature = "cuda")]
-    if x.device().is_cuda() {
+    if mean.device().is_cuda() {
         let factor = (variance + eps)?.sqrt()?.recip()?;
         return Ok(Standards::Device(Tensor::stack(&[mean, factor], 0)?));
     }
-    #[cfg(not(feature = "cuda"))]
-    let _ = x;
     let pairs = mean.to_vec1::<f64>()?.into_iter().zip(variance.to_vec1::<f64>()?);
     let standard = |(mean, variance): (f64, f64)| {
         let rstd = 1.0 / (variance + eps).sqrt();
@@ -132,12 +151,8 @@ struct Operation<A> {
 
 impl<A: Activation> Operation<A> {
     fn kernel<'a, T>(&'a self, weight: &'a [T], bias: &'a [T]) -> Result<GroupedNorm<'a, T, A>> {
-        let standards = match &self.standards {
-            Standards::Host(standards) => standards,
-            #[cfg(feature = "cuda")]
-            Standards::Device(_) => {
-                candle_core::bail!("{}: x is in memory, its statistics on a GPU", self.op)
-            }
+        let Some(standards) = self.standards.on_host() else {
+            candle_core::bail!("{}: the statistics are on a GPU, the numbers are not", self.op)
         };
         let (tier, shape, activation) = (Tier::current(), self.shape, self.activation);
         Ok(GroupedNorm { tier, shape, standards, weight, bias, activation })
@@ -175,16 +190,6 @@ impl<A: Activation> Operation<A> {
 
 #[cfg(feature = "cuda")]
 impl<A: Activation> Operation<A> {
-    fn standards_on_gpu(&self) -> Result<&Tensor> {
-        match &self.standards {
-            Standards::Device(standards) => Ok(standards),
-            Standards::Host(_) => {
-                let remedy = "move all of its tensors to one device";
-                Err(Error::gpu(self.op, "statistics are in memory".into(), remedy).into())
-            }
-        }
-    }
-
     fn kernel_on_gpu<'a, T: Number>(
         &self,
         machine: &'a Gpu,
@@ -219,7 +224,7 @@ impl<A: Activation> Operation<A> {
         T::Real: Number + Element<Real = T::Real>,
     {
         let gpu = Gpu::of(x.0);
-        let held = self.standards_on_gpu()?.storage_and_layout();
+        let held = self.standards.on_device(self.op)?.storage_and_layout();
         let standards = operand(self.op, &held)?;
         let kernel = self.kernel_on_gpu::<T>(&gpu, standards, [weight, bias])?;
         let y = kernel.forward(slice(self.op, x)?)?;
@@ -234,7 +239,8 @@ impl<A: Activation> Operation<A> {
         T::Real: Number + Element<Real = T::Real>,
     {
         let wanted = on_gpu::Wanted { input: x.track_op(), of_input: self.of_input };
-        let held = [x, weight, bias, dy, self.standards_on_gpu()?].map(Tensor::storage_and_layout);
+        let held = [x, weight, bias, dy, self.standards.on_device(self.op)?]
+            .map(Tensor::storage_and_layout);
         with_operands(self.op, &held, |gpu, [of_x, of_weight, of_bias, dy, standards]| {
             let kernel = self.kernel_on_gpu::<T>(gpu, standards, [of_weight, of_bias])?;
             let gradients = kernel.gradients(wanted, slice(self.op, of_x)?, slice(self.op, dy)?)?;
