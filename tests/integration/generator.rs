@@ -109,7 +109,7 @@ fn a_training_on_patches_sees_nothing_else_and_leaves_a_network_for_whole_scans(
     let mut whole = tiny();
     whole.training.held_out = 0.0;
     let other = folder.path().join("whole");
-    train(&whole, &cohort, &other);
+    assert!(matches!(train(&whole, &cohort, &other), Outcome::Finished(_)));
     assert_ne!(first_loss(&run), first_loss(&other));
     let needs = |experiment| memory_of_training(experiment).unwrap().activations_mib;
     experiment.training.run.preview_every = 0;
