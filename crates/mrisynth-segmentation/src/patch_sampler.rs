@@ -18,7 +18,9 @@ pub struct PatchConfig {
     pub patch: [usize; 3],
     /// Patches of a batch.
     pub batch_size: usize,
-    /// The part of a batch whose patches lie around a foreground voxel: the last ones, rounded.
+    /// The part of all patches that lie around a foreground voxel: the last ones of a batch. Where that
+    /// is no whole number of a batch, batches take turns, so that it is right over the steps, for
+    /// batches of one patch too; nnU-Net rounds it in every batch.
     pub foreground: f64,
     /// What is done to a patch.
     pub augmentation: AugmentationConfig,
@@ -76,15 +78,22 @@ impl PatchSampler {
         (0..self.config.batch_size).map(|item| self.patch(step, item)).collect()
     }
 
+    /// How many patches of a step's batch lie around a foreground voxel.
+    fn of_foreground(&self, step: u64) -> usize {
+        let of_a_batch = self.config.batch_size as f64 * self.config.foreground;
+        // Steps are far below 2⁵³: nothing is lost.
+        let until = |step: u64| (step as f64 * of_a_batch + 1e-9).floor();
+        (until(step.saturating_add(1)) - until(step)) as usize
+    }
+
     fn patch(&self, step: u64, item: usize) -> Patch {
-        let PatchConfig { patch, batch_size, foreground, augmentation } = &self.config;
+        let PatchConfig { patch, batch_size, augmentation, .. } = &self.config;
         let key = self.key.with("step").with_index(step).with("item").with_index(item as u64);
         let mut stream = key.with("place").stream();
         let Some(case) = stream.choose(&self.cases) else {
             return Patch { image: Vec::new(), classes: Vec::new() };
         };
-        let of_foreground = (*batch_size as f64 * foreground).round();
-        let around = (item as f64 >= *batch_size as f64 - of_foreground)
+        let around = (item + self.of_foreground(step) >= *batch_size)
             .then(|| foreground_voxel(case, &mut stream))
             .flatten();
         let centre = centre(case.shape(), *patch, around, &mut stream);
@@ -143,6 +152,24 @@ mod tests {
     fn plain() -> PatchConfig {
         let augmentation = AugmentationConfig::none();
         PatchConfig { patch: [6, 5, 4], batch_size: 3, augmentation, ..PatchConfig::default() }
+    }
+
+    #[test]
+    fn the_part_around_foreground_is_right_over_the_steps_whatever_a_batch_holds() {
+        for (batch_size, foreground, steps, expected) in [
+            (1, 0.5, 100, 50),
+            (1, 0.6, 100, 60),
+            (2, 1.0 / 3.0, 300, 200),
+            (3, 1.0, 10, 30),
+            (2, 0.0, 9, 0),
+        ] {
+            let sampler = sampler(PatchConfig { batch_size, foreground, ..plain() });
+            let of_batches: Vec<usize> =
+                (0..steps).map(|step| sampler.of_foreground(step)).collect();
+            assert_eq!(of_batches.iter().sum::<usize>(), expected);
+            let (least, most) = (of_batches.iter().min(), of_batches.iter().max());
+            assert!(most.unwrap() - least.unwrap() <= 1 && *most.unwrap() <= batch_size);
+        }
     }
 
     #[test]

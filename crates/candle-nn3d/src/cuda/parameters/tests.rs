@@ -47,7 +47,7 @@ fn rate(step: u64) -> f64 {
 fn adam_on_the_machine<T: Number + std::fmt::Debug>(numbers: impl Fn(u64) -> AdamStep) -> Vec<T> {
     Emulation::both_orders(|machine| {
         let mut p = Guarded::new(&drawn::<T>("p", N));
-        let [mut m, mut v] = [0, 1].map(|_| Guarded::new(&vec![T::from_f64(0.0); N]));
+        let [mut m, mut v] = [0, 1].map(|_| Guarded::new(&[T::from_f64(0.0); N]));
         for step in 1..=STEPS {
             let g = Guarded::new(&gradient_of_step::<T>(step));
             adam(machine, &numbers(step), &mut p, g.slice(), [&mut m, &mut v])?;
@@ -81,7 +81,7 @@ fn steps_of_descent_are_those_of_the_cpu_to_the_bit() {
         let mut descent = Sgd::new(settings).unwrap();
         let got = Emulation::both_orders(|machine| {
             let mut p = Guarded::new(&drawn::<T>("p", N));
-            let mut buffer = Guarded::new(&vec![T::from_f64(f64::NAN); N]);
+            let mut buffer = Guarded::new(&[T::from_f64(f64::NAN); N]);
             for step in 1..=STEPS {
                 let g = Guarded::new(&gradient_of_step::<T>(step));
                 let buffer = (settings.momentum != 0.0).then_some(&mut buffer);
