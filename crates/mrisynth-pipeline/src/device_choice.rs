@@ -26,7 +26,7 @@ pub enum DeviceChoice {
     Cpu,
     /// An NVIDIA GPU.
     Cuda {
-        /// Its number, as `nvidia-smi` counts.
+        /// Its number, as CUDA counts; `nvidia-smi` may count otherwise.
         ordinal: usize,
     },
 }
