@@ -8,7 +8,7 @@ use super::convolution::choice::Choices;
 use super::gpu::{Gpu, capability};
 use crate::error::{Error, Result};
 
-/// Opens the GPU of this number, as `nvidia-smi` counts them.
+/// Opens the GPU of this number, as CUDA counts them.
 ///
 /// # Errors
 /// [`Error::Gpu`] with the driver's reason where there is none.
